@@ -1,0 +1,205 @@
+//! The pipe that holds bytes: the writer fills one buffer while the reader empties another.
+//!
+//! The reader swaps the two when its own is empty. So the lock is held for one append or one
+//! swap, the ends meet once per bufferful instead of once per call, and what was swapped is
+//! the reader's alone, to be lent out without a copy.
+
+use super::gate::{Gate, Side, State, lock};
+use crate::error;
+use std::io::{self, IoSlice};
+use std::sync::{Mutex, MutexGuard};
+
+pub(super) struct Buffered {
+    gate: Gate<Vec<u8>>,
+    capacity: usize,
+}
+
+/// The reader's buffer: bytes that it has fetched and not handed out.
+#[derive(Default)]
+pub(super) struct Ahead {
+    bytes: Vec<u8>,
+    at: usize,
+    end: usize,
+}
+
+impl Ahead {
+    #[inline]
+    pub(super) fn left(&self) -> &[u8] {
+        self.bytes.get(self.at..self.end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) {
+        self.at = self.at.saturating_add(n).min(self.end);
+    }
+
+    /// Refills it, when empty, by `read` into `size` bytes of it.
+    pub(super) fn refill(
+        &mut self,
+        size: usize,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        (self.at, self.end) = (0, 0);
+        self.bytes.resize(size, 0);
+        self.end = read(&mut self.bytes)?;
+        Ok(())
+    }
+
+    /// Refills it, when empty, with all of `bytes`, which get its memory in return.
+    fn swap(&mut self, bytes: &mut Vec<u8>) {
+        self.bytes.clear();
+        std::mem::swap(&mut self.bytes, bytes);
+        (self.at, self.end) = (0, self.bytes.len());
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Buffered {
+    pub(super) fn new(capacity: usize) -> Self {
+        Self { gate: Gate::new(Vec::new()), capacity }
+    }
+
+    pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
+        self.gate.close(side, failure);
+        if matches!(side, Side::Reader) {
+            let rest = std::mem::take(&mut self.gate.lock().between);
+            drop(rest);
+        }
+    }
+
+    /// How many bytes the memory for the writer could hold.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.gate.lock().between.capacity()
+    }
+
+    /// All of `parts`, with waits while the buffer is full.
+    pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let mut state = self.gate.lock();
+        if !state.both_open() {
+            return state.write_error().map_or(Ok(0), Err);
+        }
+        if total == 0 {
+            return Ok(0);
+        }
+        if !state.busy(Side::Writer) && total <= self.capacity - state.between.len() {
+            reserve(&mut state.between, total, self.capacity)?;
+            parts.iter().for_each(|part| state.between.extend_from_slice(part));
+            let reader = state.waiting(Side::Reader);
+            drop(state);
+            if let Some(reader) = reader {
+                reader.unpark();
+            }
+            return Ok(total);
+        }
+        self.write_slowly(state, parts)
+    }
+
+    #[cold]
+    fn write_slowly<'a>(
+        &'a self,
+        state: MutexGuard<'a, State<Vec<u8>>>,
+        parts: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        let mut state = self.gate.enter(state, Side::Writer)?;
+        let mut written = 0usize;
+        let mut parts = parts.iter().map(|part| &**part).filter(|part| !part.is_empty());
+        let mut part = parts.next();
+        let mut failed = None;
+        while let Some(bytes) = part {
+            failed = state.write_error();
+            if failed.is_some() {
+                break;
+            }
+            let room = self.capacity - state.between.len();
+            let n = room.min(bytes.len()).min(usize::MAX - written);
+            if n > 0 {
+                failed = reserve(&mut state.between, n, self.capacity).err();
+                if failed.is_some() {
+                    break;
+                }
+                let (now, later) = bytes.split_at(n);
+                state.between.extend_from_slice(now);
+                written += n;
+                part = if later.is_empty() { parts.next() } else { Some(later) };
+            } else if room > 0 {
+                break;
+            } else {
+                let reader = state.waiting(Side::Reader);
+                let (again, outcome) = self.gate.wait(state, Side::Writer, reader);
+                state = again;
+                failed = outcome.err();
+                if failed.is_some() {
+                    break;
+                }
+            }
+        }
+        let reader = state.waiting(Side::Reader);
+        self.gate.leave(state, Side::Writer, reader);
+        match failed {
+            // The count first; the cause is there for the next call.
+            Some(error) if written == 0 => Err(error),
+            _ => Ok(written),
+        }
+    }
+
+    /// The reader's buffer, filled if it was empty, with waits; still empty only at the end.
+    pub(super) fn fetch<'a>(&self, ahead: &'a Mutex<Ahead>) -> io::Result<MutexGuard<'a, Ahead>> {
+        let mut mine = lock(ahead);
+        let mut turn = false;
+        loop {
+            let mut state = self.gate.lock();
+            let mut wake = None;
+            let answer = if !state.reader_open() {
+                Some(Err(error::closed()))
+            } else if !mine.left().is_empty() {
+                Some(Ok(()))
+            } else if !state.between.is_empty() {
+                mine.swap(&mut state.between);
+                wake = state.waiting(Side::Writer);
+                Some(Ok(()))
+            } else {
+                state.read_end()
+            };
+            if let Some(answer) = answer {
+                if turn {
+                    self.gate.leave(state, Side::Reader, wake);
+                } else {
+                    drop(state);
+                    if let Some(writer) = wake {
+                        writer.unpark();
+                    }
+                }
+                return answer.map(|()| mine);
+            }
+            // Others look into the buffer while this one waits.
+            drop(mine);
+            if turn {
+                let (again, outcome) = self.gate.wait(state, Side::Reader, None);
+                if let Err(error) = outcome {
+                    self.gate.leave(again, Side::Reader, None);
+                    return Err(error);
+                }
+            } else {
+                drop(self.gate.enter(state, Side::Reader)?);
+                turn = true;
+            }
+            mine = lock(ahead);
+        }
+    }
+}
+
+/// Room for `more` bytes, grown by doubling but not past the capacity of the pipe.
+#[inline]
+fn reserve(bytes: &mut Vec<u8>, more: usize, capacity: usize) -> io::Result<()> {
+    if more <= bytes.capacity() - bytes.len() {
+        return Ok(());
+    }
+    let wanted = bytes.len() + more;
+    let size = wanted.max(bytes.capacity().saturating_mul(2)).clamp(256.min(capacity), capacity);
+    bytes.try_reserve_exact(size - bytes.len()).map_err(|_| error::no_memory(wanted))
+}

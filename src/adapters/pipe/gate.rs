@@ -1,0 +1,202 @@
+//! What both kinds of pipe share: who has closed, who is next, and who waits.
+
+use super::failure::Failure;
+use crate::error;
+use crate::park::{Unparker, park_until};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// One lock over the ends of a pipe and what lies between them.
+pub(super) struct Gate<T> {
+    state: Mutex<State<T>>,
+}
+
+pub(super) struct State<T> {
+    reader: End,
+    writer: End,
+    pub(super) between: T,
+}
+
+/// One end. Its operations take turns, so that the bytes of one write stay together.
+struct End {
+    status: Status,
+    /// Somebody has the turn.
+    busy: bool,
+    /// Who wants the turn, first come first served. Whoever is taken out has got it.
+    queue: VecDeque<(u64, Unparker)>,
+    next: u64,
+    /// Who has the turn and waits for the other end.
+    waiting: Option<Unparker>,
+}
+
+/// Whether an end is still there, and what it left for the other one.
+enum Status {
+    Open,
+    Closed,
+    Failed(Failure),
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Side {
+    Reader,
+    Writer,
+}
+
+/// Locks `mutex`. Nobody else's code runs under a lock of ours, so a poisoned one is in order.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<T> Gate<T> {
+    pub(super) fn new(between: T) -> Self {
+        let end = || End {
+            status: Status::Open,
+            busy: false,
+            queue: VecDeque::new(),
+            next: 0,
+            waiting: None,
+        };
+        Self { state: Mutex::new(State { reader: end(), writer: end(), between }) }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
+        lock(&self.state)
+    }
+
+    /// Closes one end, unless it is closed, and wakes both for it. Waits for nothing but a copy.
+    pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
+        let mut state = self.lock();
+        let end = state.end(side);
+        if matches!(end.status, Status::Open) {
+            end.status =
+                failure.map_or(Status::Closed, |error| Status::Failed(Failure::new(error)));
+        }
+        // Those in the queues get their turn, one after another, and then see it for themselves.
+        let waiting = [state.reader.waiting.take(), state.writer.waiting.take()];
+        drop(state);
+        waiting.iter().flatten().for_each(Unparker::unpark);
+    }
+
+    /// Waits, once, for the other end. `wake` is woken when the lock is open.
+    ///
+    /// The error says why there must be no wait; the lock is held again then, too.
+    pub(super) fn wait<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T>>,
+        side: Side,
+        wake: Option<Unparker>,
+    ) -> (MutexGuard<'a, State<T>>, io::Result<()>) {
+        state.end(side).waiting = Some(Unparker::current());
+        drop(state);
+        if let Some(peer) = wake {
+            peer.unpark();
+        }
+        let outcome = park();
+        let mut state = self.lock();
+        state.end(side).waiting = None;
+        (state, outcome)
+    }
+
+    /// Takes the turn of one end, in the order of the calls.
+    pub(super) fn enter<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State<T>>,
+        side: Side,
+    ) -> io::Result<MutexGuard<'a, State<T>>> {
+        let end = state.end(side);
+        if !end.busy {
+            end.busy = true;
+            return Ok(state);
+        }
+        let ticket = end.next;
+        end.next = ticket.wrapping_add(1);
+        end.queue.push_back((ticket, Unparker::current()));
+        loop {
+            drop(state);
+            let outcome = park();
+            state = self.lock();
+            let queue = &mut state.end(side).queue;
+            let Some(place) = queue.iter().position(|(other, _)| *other == ticket) else {
+                return Ok(state);
+            };
+            if let Err(error) = outcome {
+                queue.remove(place);
+                return Err(error);
+            }
+        }
+    }
+
+    /// Passes the turn on, opens the lock, and wakes `wake` and the next one.
+    pub(super) fn leave(
+        &self,
+        mut state: MutexGuard<'_, State<T>>,
+        side: Side,
+        wake: Option<Unparker>,
+    ) {
+        let end = state.end(side);
+        let next = end.queue.pop_front().map(|(_, next)| next);
+        end.busy = next.is_some();
+        drop(state);
+        [wake, next].iter().flatten().for_each(Unparker::unpark);
+    }
+}
+
+/// A pipe whose other end hangs on the stack that is being unwound is never woken.
+fn park() -> io::Result<()> {
+    if thread::panicking() { Err(error::wait_while_panicking()) } else { park_until(None) }
+}
+
+impl<T> State<T> {
+    fn end(&mut self, side: Side) -> &mut End {
+        match side {
+            Side::Reader => &mut self.reader,
+            Side::Writer => &mut self.writer,
+        }
+    }
+
+    /// Whether somebody has the turn of that end.
+    #[inline]
+    pub(super) fn busy(&self, side: Side) -> bool {
+        match side {
+            Side::Reader => self.reader.busy,
+            Side::Writer => self.writer.busy,
+        }
+    }
+
+    /// Who waits at that end and is to be woken, once.
+    #[inline]
+    pub(super) fn waiting(&mut self, side: Side) -> Option<Unparker> {
+        self.end(side).waiting.take()
+    }
+
+    #[inline]
+    pub(super) fn both_open(&self) -> bool {
+        matches!((&self.reader.status, &self.writer.status), (Status::Open, Status::Open))
+    }
+
+    pub(super) fn reader_open(&self) -> bool {
+        matches!(self.reader.status, Status::Open)
+    }
+
+    /// Why nothing can be written, when an end is closed; one's own comes first.
+    pub(super) fn write_error(&self) -> Option<io::Error> {
+        match (&self.writer.status, &self.reader.status) {
+            (Status::Open, Status::Open) => None,
+            (Status::Open, Status::Closed) => Some(error::reader_gone()),
+            (Status::Open, Status::Failed(failure)) => Some(failure.error()),
+            _ => Some(error::closed()),
+        }
+    }
+
+    /// What a read answers when there is nothing to read, unless both ends are open.
+    pub(super) fn read_end(&self) -> Option<io::Result<()>> {
+        match (&self.reader.status, &self.writer.status) {
+            (Status::Open, Status::Open) => None,
+            (Status::Open, Status::Closed) => Some(Ok(())),
+            (Status::Open, Status::Failed(failure)) => Some(Err(failure.error())),
+            _ => Some(Err(error::closed())),
+        }
+    }
+}

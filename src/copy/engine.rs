@@ -1,0 +1,385 @@
+//! Executes the plan: asks, takes one step, tells both ends, asks again.
+
+use super::ends::{End, Ends};
+use super::error::Pending;
+use super::plan::{self, Refused, Step};
+use super::{Copier, CopyError, Path, Report, Side};
+use crate::source::{Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
+use crate::{error, source, sys};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// One copy under way.
+#[derive(Debug)]
+pub(super) struct Engine<'c> {
+    pub(super) options: &'c Copier,
+    pub(super) report: Report,
+    pub(super) ends: Ends,
+    pub(super) refused: Refused,
+    /// How many of the outlets are taps.
+    pub(super) taps: usize,
+    /// Which outlets were given up, as last heard.
+    pub(super) gone: Vec<bool>,
+    /// Nothing lies in the buffers of either end, so that a step may go around them.
+    pub(super) prepared: bool,
+    /// The next step is a loop, whatever the plan.
+    pub(super) plain: bool,
+}
+
+/// Whether the copy goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Flow {
+    On,
+    End,
+}
+
+/// Why the copy stops before its end.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) side: Side,
+    pub(super) error: io::Error,
+    pub(super) pending: Pending,
+}
+
+impl Stop {
+    pub(super) fn new(side: Side, error: io::Error) -> Self {
+        Self { side, error, pending: Pending::default() }
+    }
+}
+
+/// What a step around the chain came to.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Bytes moved, or an outlet failed.
+    Moved(Moved),
+    /// The source gave nothing.
+    End,
+    /// Nothing moved; plan again.
+    Again,
+    /// Nothing moved; the loop can tell why.
+    Plain,
+    /// Nothing moved and the copy must stop.
+    Stop(Stop),
+}
+
+/// `n` bytes left the source by `path`.
+#[derive(Debug)]
+pub(super) struct Moved {
+    pub(super) n: u64,
+    pub(super) path: Path,
+    pub(super) outcomes: Vec<Outcome>,
+    pub(super) pending: Pending,
+}
+
+impl<'c> Engine<'c> {
+    pub(super) fn run(
+        options: &'c Copier,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Result<Report, CopyError> {
+        let taps = source::taps(source);
+        let outlets = taps + source::outlets(sink);
+        let mut engine = Self {
+            options,
+            report: Report { delivered: vec![0; outlets], ..Report::default() },
+            ends: Ends::default(),
+            refused: Refused::default(),
+            taps,
+            gone: vec![false; outlets],
+            prepared: false,
+            plain: false,
+        };
+        loop {
+            let flow = match engine.step(source, sink) {
+                Ok(Flow::End) => engine.last_words(source).map(|()| Flow::End),
+                other => other,
+            };
+            match flow {
+                Ok(Flow::On) => {}
+                Ok(Flow::End) => return Ok(engine.finish(sink)),
+                Err(Stop { side, error, pending }) => {
+                    let report = engine.finish(sink);
+                    return Err(CopyError::new(report, side, error, pending));
+                }
+            }
+        }
+    }
+
+    /// A tap that failed in the last `read` speaks up at the next call, and there would be none.
+    fn last_words(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
+        match self.taps {
+            0 => Ok(()),
+            _ => source.prepare().map_err(|error| self.reading_failed(source, error)),
+        }
+    }
+
+    /// The report, with what every outlet of the sink has got.
+    fn finish(self, sink: &mut dyn Sink) -> Report {
+        let Self { mut report, taps, .. } = self;
+        let mut list = Outlets::new(true);
+        sink.outlets(&mut list);
+        let got = report.delivered.iter().skip(taps);
+        let live = got.clone().zip(list.list()).filter(|(_, o)| !matches!(o, Outlet::Gone));
+        let least = live.map(|(n, _)| *n).min();
+        report.copied = least.or_else(|| got.copied().max()).unwrap_or(report.taken);
+        report
+    }
+
+    fn step(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Stop> {
+        if self.options.cancel.as_ref().is_some_and(super::Cancel::is_cancelled) {
+            return Err(Stop::new(Side::Source, error::cancelled()));
+        }
+        let left = self.left();
+        if left == 0 {
+            return Ok(Flow::End);
+        }
+        let mut list = Outlets::new(true);
+        let piece = source.piece(&mut list);
+        sink.outlets(&mut list);
+        self.note_gone(list.list())?;
+        let from = self.ends.source(&piece);
+        let outlets = list.list();
+        if let Some(index) = self.writes_its_source(&piece, outlets, left) {
+            return Err(Stop::new(Side::Sink(index), error::same_file()));
+        }
+        let to: Vec<_> = if matches!(piece, Piece::Fd { .. }) {
+            outlets.iter().enumerate().map(|(i, o)| self.ends.outlet(i, o)).collect()
+        } else {
+            outlets.iter().map(plan::To::unknown).collect()
+        };
+        let step = plan::plan(from, &to, self.options, self.refused, left, self.report.taken);
+        if let (plan::From::Fd { kind, hidden: false, .. }, &Piece::Fd { fd, at, .. }) =
+            (from, &piece)
+        {
+            let from = End { fd: fd.fd(), at, kind };
+            if step != Step::End {
+                if let Some(turn) = self.watch(&from, outlets, &to) {
+                    return self.settle_turn(turn, source, sink);
+                }
+            }
+            if self.prepared && !self.plain {
+                if let Some(turn) = self.around(step, &from, outlets, &to) {
+                    return self.settle_turn(turn, source, sink);
+                }
+            }
+        }
+        match step {
+            Step::End => self.end(source),
+            Step::Memory { max } => self.memory(source, sink, max),
+            Step::Loop => self.through(source, sink, left),
+            _ if self.plain => self.through(source, sink, left),
+            _ => self.prepare(source, sink),
+        }
+    }
+
+    pub(super) fn left(&self) -> u64 {
+        self.options.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.report.taken))
+    }
+
+    /// Notes who was given up. With the ends the ways may change; with the last sink gone there
+    /// is nobody to copy to.
+    fn note_gone(&mut self, outlets: &[Outlet<'_>]) -> Result<(), Stop> {
+        self.gone.resize(outlets.len(), false);
+        self.report.delivered.resize(outlets.len(), 0);
+        for (gone, outlet) in self.gone.iter_mut().zip(outlets) {
+            if matches!(outlet, Outlet::Gone) != *gone {
+                *gone = !*gone;
+                self.refused = Refused::default();
+            }
+        }
+        let mut sinks = self.gone.iter().skip(self.taps);
+        if sinks.len() > 0 && sinks.all(|&gone| gone) {
+            return Err(Stop::new(Side::Sink(self.taps), error::sinks_gone()));
+        }
+        Ok(())
+    }
+
+    fn writes_its_source(
+        &mut self,
+        piece: &Piece<'_>,
+        outlets: &[Outlet<'_>],
+        left: u64,
+    ) -> Option<usize> {
+        (0..outlets.len()).find(|&i| self.ends.same_file(piece, i, &outlets[i], left))
+    }
+
+    fn end(&mut self, source: &mut dyn Source) -> Result<Flow, Stop> {
+        self.ends.forget();
+        self.refused = Refused::default();
+        match source.end() {
+            Ok(true) => Ok(Flow::On),
+            Ok(false) => Ok(Flow::End),
+            // A limit that is reached asks its source's taps for their last words here.
+            Err(error) => Err(self.reading_failed(source, error)),
+        }
+    }
+
+    fn prepare(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Stop> {
+        source.prepare().map_err(|error| self.reading_failed(source, error))?;
+        if let Err(error) = sink.prepare() {
+            let index = self.taps + sink.at_fault().unwrap_or(0);
+            return Err(Stop::new(Side::Sink(index), error));
+        }
+        self.prepared = true;
+        Ok(Flow::On)
+    }
+
+    /// Executes a kernel step; `None` if `step` is not one.
+    fn around(
+        &mut self,
+        step: Step,
+        from: &End<'_>,
+        outlets: &[Outlet<'_>],
+        to: &[plan::To],
+    ) -> Option<Turn> {
+        let max = match step {
+            Step::CopyFileRange { max }
+            | Step::Sendfile { max }
+            | Step::Splice { max }
+            | Step::Carry { max } => max,
+            Step::End | Step::Loop | Step::Memory { .. } => return None,
+        };
+        let live = live(outlets, to);
+        if self.options.grow_pipes {
+            self.ends.grow(0, from.fd);
+            live.iter().for_each(|(index, end)| self.ends.grow(index + 1, end.fd));
+        }
+        let turn = match live[..] {
+            [only] if !matches!(step, Step::Carry { .. }) => self.direct(step, from, only, max),
+            _ => self.carry(from, &live, max),
+        };
+        Some(self.fill_in(turn, outlets, to))
+    }
+
+    /// Discarding outlets got all that was moved.
+    fn fill_in(&self, turn: Turn, outlets: &[Outlet<'_>], to: &[plan::To]) -> Turn {
+        let Turn::Moved(mut moved) = turn else { return turn };
+        moved.outcomes.resize_with(outlets.len(), Outcome::default);
+        for (outcome, to) in moved.outcomes.iter_mut().zip(to) {
+            if to.discards() {
+                outcome.moved = moved.n;
+            }
+        }
+        Turn::Moved(moved)
+    }
+
+    fn settle_turn(
+        &mut self,
+        turn: Turn,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Result<Flow, Stop> {
+        match turn {
+            Turn::Moved(moved) => self.settle(moved, Some((source, true)), sink, true),
+            Turn::End => self.end(source),
+            Turn::Again => Ok(Flow::On),
+            Turn::Plain => {
+                self.plain = true;
+                Ok(Flow::On)
+            }
+            Turn::Stop(stop) => Err(stop),
+        }
+    }
+
+    /// Counts a step and tells both ends of it. After a step through the chain the source knows
+    /// already, and the outcomes of its taps are not told.
+    pub(super) fn settle(
+        &mut self,
+        moved: Moved,
+        source: Option<(&mut dyn Source, bool)>,
+        sink: &mut dyn Sink,
+        direct: bool,
+    ) -> Result<Flow, Stop> {
+        let Moved { n, path, mut outcomes, pending } = moved;
+        self.report.count(path, n);
+        for (delivered, outcome) in self.report.delivered.iter_mut().zip(&outcomes) {
+            *delivered += outcome.moved;
+        }
+        // A cancel is nobody's failure, so no policy hears of it.
+        let mut stop = None;
+        for outcome in &mut outcomes {
+            if outcome.error.as_ref().is_some_and(error::is_cancelled) {
+                stop = outcome.error.take().map(|error| (Side::Source, error));
+            }
+        }
+        let failed = |list: &[Outcome]| list.iter().position(|o| o.error.is_some());
+        let taps = self.taps.min(outcomes.len());
+        let (taps, sinks) = outcomes.split_at_mut(taps);
+        let (first_tap, first_sink) = (failed(taps), failed(sinks));
+        if let Some((source, direct)) = source {
+            if let Err(error) = source.advance(n, &mut Outcomes::new(taps, direct)) {
+                let index = source.at_fault().or(first_tap);
+                let side = index.map_or(Side::Source, Side::Sink);
+                stop.get_or_insert((side, error));
+            }
+        }
+        if let Err(error) = sink.advance(&mut Outcomes::new(sinks, direct)) {
+            let index = self.taps + sink.at_fault().or(first_sink).unwrap_or(0);
+            stop.get_or_insert((Side::Sink(index), error));
+        }
+        match stop {
+            None => Ok(Flow::On),
+            Some((side, error)) => Err(Stop { side, error, pending }),
+        }
+    }
+}
+
+/// The outlets that are descriptors and keep what they get, with their numbers.
+fn live<'a>(outlets: &[Outlet<'a>], to: &[plan::To]) -> Vec<(usize, End<'a>)> {
+    let ends = outlets.iter().zip(to).enumerate().filter_map(|(index, pair)| match pair {
+        (_, to) if to.discards() => None,
+        (&Outlet::Fd { fd, at, .. }, &plan::To::Fd { kind, .. }) => {
+            Some((index, End { fd: fd.fd(), at, kind }))
+        }
+        _ => None,
+    });
+    ends.collect()
+}
+
+/// Writes all of `bytes` by `write`, an offset moving along.
+pub(super) fn write_all(
+    mut write: impl FnMut(&[u8], u64) -> io::Result<usize>,
+    bytes: &[u8],
+    mut blocked: impl FnMut() -> io::Result<()>,
+) -> Outcome {
+    let mut moved = 0;
+    while moved < bytes.len() {
+        let rest = &bytes[moved..];
+        let failure = match write(rest, moved as u64) {
+            Ok(0) => error::takes_no_more(),
+            Ok(n) if n > rest.len() => error::lying("writer", n, rest.len()),
+            Ok(n) => {
+                moved += n;
+                continue;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match blocked() {
+                Ok(()) => continue,
+                Err(e) => e,
+            },
+            Err(e) => e,
+        };
+        return Outcome { moved: moved as u64, error: Some(failure) };
+    }
+    Outcome { moved: moved as u64, error: None }
+}
+
+impl Engine<'_> {
+    /// Writes `bytes` to `outlet`, waiting for it where the options say so.
+    pub(super) fn put(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Outcome {
+        match outlet {
+            Outlet::Fd { fd, at, .. } => self.put_fd(fd.fd(), *at, bytes),
+            Outlet::Opaque { to, .. } => {
+                let blocked = || Err(io::ErrorKind::WouldBlock.into());
+                write_all(|bytes, _| to.write(bytes), bytes, blocked)
+            }
+            Outlet::Discard { .. } => Outcome { moved: bytes.len() as u64, error: None },
+            Outlet::Gone => Outcome::default(),
+        }
+    }
+
+    pub(super) fn put_fd(&self, fd: BorrowedFd<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
+        let write = |bytes: &[u8], past| sys::write(fd, at.map(|at| at + past), bytes);
+        write_all(write, bytes, || self.wait_writable(fd))
+    }
+}

@@ -1,0 +1,169 @@
+//! Steps through memory: the loop over `read`, and pieces that lie in memory already.
+
+use super::engine::{Engine, Flow, Moved, Stop};
+use super::error::Pending;
+use super::{Path, Side};
+use crate::error;
+use crate::source::{Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
+use std::cell::Cell;
+use std::io;
+use std::os::fd::AsRawFd;
+
+/// The default size of the buffer.
+const BUFFER: usize = 128 << 10;
+
+/// A plain read of so many bytes goes past any buffer that std hides.
+const PAST_HIDDEN: usize = 64 << 10;
+
+thread_local! {
+    /// The buffer of the last copy on this thread.
+    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Engine<'_> {
+    /// `read` of the whole source, which feeds its own taps, then a write to each outlet.
+    pub(super) fn through(
+        &mut self,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+        left: u64,
+    ) -> Result<Flow, Stop> {
+        self.prepared = false;
+        self.plain = false;
+        let size = self.options.buffer_size.unwrap_or(BUFFER);
+        let mut buf = SPARE.take();
+        buf.resize(size, 0);
+        let flow = self.through_buffer(source, sink, left, &mut buf);
+        if size == BUFFER {
+            SPARE.set(buf);
+        }
+        flow
+    }
+
+    fn through_buffer(
+        &mut self,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+        left: u64,
+        buf: &mut [u8],
+    ) -> Result<Flow, Stop> {
+        let mut list = Outlets::new(false);
+        sink.outlets(&mut list);
+        let outlets = list.list();
+        let room = outlets.iter().filter_map(Outlet::room).min().unwrap_or(u64::MAX);
+        let ask = left.min(room.max(1)).min(buf.len() as u64) as usize;
+        let n = self.read(source, &mut buf[..ask])?;
+        if n == 0 {
+            return Ok(Flow::End);
+        }
+        let bytes = &buf[..n];
+        let mut outcomes = self.fed(source, n as u64);
+        if room == 0 {
+            // The source has more than the sink may take: the byte read is owed to everybody.
+            let full = outlets.iter().position(|o| o.room() == Some(0)).unwrap_or(0);
+            outcomes.extend(
+                outlets.iter().enumerate().map(|(i, _)| Outcome {
+                    moved: 0,
+                    error: (i == full).then(error::takes_no_more),
+                }),
+            );
+        } else {
+            outcomes.extend(outlets.iter_mut().map(|outlet| self.put(outlet, bytes)));
+        }
+        let pending = Pending::after(bytes, &outcomes, &self.gone);
+        let moved = Moved { n: n as u64, path: Path::ReadWrite, outcomes, pending };
+        self.settle(moved, None, sink, false)
+    }
+
+    /// What the taps got of `n` bytes that `read` has handed out. One that is given up since has
+    /// missed some; one that still owes an error is seen to when it comes out.
+    fn fed(&self, source: &mut dyn Source, n: u64) -> Vec<Outcome> {
+        if self.taps == 0 {
+            return Vec::new();
+        }
+        let mut list = Outlets::new(true);
+        source.piece(&mut list);
+        let now: Vec<_> = list.list().iter().map(|o| matches!(o, Outlet::Gone)).collect();
+        let fed = now.iter().zip(&self.gone).enumerate().map(|(tap, states)| match states {
+            (_, true) => 0,
+            (true, false) => n.saturating_sub(source.missed(tap).len() as u64),
+            (false, false) => n,
+        });
+        fed.map(|moved| Outcome { moved, error: None }).collect()
+    }
+
+    fn read(&mut self, source: &mut dyn Source, buf: &mut [u8]) -> Result<usize, Stop> {
+        loop {
+            let error = match source.read(buf) {
+                Ok(n) if n > buf.len() => error::lying("reader", n, buf.len()),
+                Ok(n) => {
+                    if buf.len() >= PAST_HIDDEN {
+                        self.note_emptied(source);
+                    }
+                    return Ok(n);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock && source.at_fault().is_none() => {
+                    match self.wait_readable(source) {
+                        Ok(()) => continue,
+                        Err(e) => e,
+                    }
+                }
+                Err(e) => e,
+            };
+            return Err(self.reading_failed(source, error));
+        }
+    }
+
+    fn note_emptied(&mut self, source: &mut dyn Source) {
+        if let Piece::Fd { fd, hidden: true, .. } = source.piece(&mut Outlets::new(true)) {
+            self.ends.emptied(fd.fd().as_raw_fd());
+        }
+    }
+
+    /// A failed `read` is the source's failure, or that of a tap which it fed itself: then the
+    /// taps' debts are taken over from it.
+    pub(super) fn reading_failed(&mut self, source: &mut dyn Source, error: io::Error) -> Stop {
+        let Some(tap) = source.at_fault() else {
+            return Stop::new(Side::Source, error);
+        };
+        let lacks: Vec<_> = (0..self.taps).map(|tap| source.missed(tap).len()).collect();
+        let longest = (0..self.taps).max_by_key(|&tap| lacks[tap]).unwrap_or(0);
+        let bytes = source.missed(longest).to_vec();
+        for (delivered, lacks) in self.report.delivered.iter_mut().zip(&lacks) {
+            *delivered = delivered.saturating_sub(*lacks as u64);
+        }
+        let mut settled: Vec<_> = lacks.iter().map(|_| Outcome::default()).collect();
+        let result = source.advance(0, &mut Outcomes::settling(&mut settled));
+        debug_assert!(result.is_ok(), "no outcome held an error");
+        Stop { side: Side::Sink(tap), error, pending: Pending { bytes, lacks } }
+    }
+
+    /// The piece lies in memory: a write to each outlet, taps included.
+    pub(super) fn memory(
+        &mut self,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+        max: u64,
+    ) -> Result<Flow, Stop> {
+        self.prepared = false;
+        let mut list = Outlets::new(false);
+        let piece = source.piece(&mut list);
+        let Piece::Buffered(bytes) = piece.limit(max) else {
+            // Asked again, the source changed its mind: only `read` will do.
+            return self.through(source, sink, max);
+        };
+        sink.outlets(&mut list);
+        let mut outcomes: Vec<_> =
+            list.list().iter_mut().map(|outlet| self.put(outlet, bytes)).collect();
+        // Bytes that nobody got stay where they are.
+        let n = match outcomes.len() {
+            0 => bytes.len() as u64,
+            _ => outcomes.iter().map(|outcome| outcome.moved).max().unwrap_or(0),
+        };
+        outcomes.resize_with(self.gone.len(), Outcome::default);
+        let pending = Pending::after(&bytes[..n as usize], &outcomes, &self.gone);
+        let moved = Moved { n, path: Path::ReadWrite, outcomes, pending };
+        self.settle(moved, Some((source, false)), sink, false)
+    }
+}

@@ -1,0 +1,133 @@
+//! Every error that the crate itself raises: one constructor per cause, in one place.
+//!
+//! | cause | [`io::ErrorKind`] |
+//! |---|---|
+//! | cancelled ([`Cancelled`], [`is_cancelled`]) | `Other` |
+//! | a limit was exceeded (`limit_strict`) | `FileTooLarge` |
+//! | fewer bytes than were promised (`exact`, `copy_n`) | `UnexpectedEof` |
+//! | a writer that takes nothing more | `WriteZero` |
+//! | a record longer than allowed | `InvalidData` |
+//! | a reader or writer that claims more bytes than it was given | `InvalidData` |
+//! | the other end is gone | `BrokenPipe` |
+//! | closed by this end | `NotConnected` |
+//! | a wait that might never end, begun while the thread unwinds | `Deadlock` |
+//! | the same file on both ends of a copy | `InvalidInput` |
+//! | a seek to nowhere, a write at an offset of an append-only file, more asked for than fits | `InvalidInput` |
+//!
+//! Errors of the system pass through with their number; nothing is ever reported as `Interrupted`.
+
+use std::{error, fmt, io};
+
+/// What an [`io::Error`] carries when an operation was cancelled; see [`is_cancelled`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Cancelled;
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operation was cancelled")
+    }
+}
+
+impl error::Error for Cancelled {}
+
+/// Whether `error` says that an operation was cancelled.
+///
+/// # Examples
+///
+/// ```
+/// let ordinary = std::io::Error::other("disk on fire");
+/// assert!(!aqueduct::is_cancelled(&ordinary));
+/// ```
+#[must_use]
+pub fn is_cancelled(error: &io::Error) -> bool {
+    let mut next: Option<&(dyn error::Error + 'static)> = Some(error);
+    while let Some(this) = next {
+        if this.is::<Cancelled>() {
+            return true;
+        }
+        // An io::Error's own `source` skips what it carries.
+        next = match this.downcast_ref::<io::Error>() {
+            Some(wrapper) => wrapper.get_ref().map(|inner| inner as &dyn error::Error),
+            None => this.source(),
+        };
+    }
+    false
+}
+
+pub(crate) fn cancelled() -> io::Error {
+    io::Error::other(Cancelled)
+}
+
+pub(crate) fn limit_exceeded(limit: u64) -> io::Error {
+    let text = format!("the reader holds more than the {limit} bytes allowed");
+    io::Error::new(io::ErrorKind::FileTooLarge, text)
+}
+
+pub(crate) fn too_short(missing: u64) -> io::Error {
+    let text = format!("the reader ended {missing} bytes before it should have");
+    io::Error::new(io::ErrorKind::UnexpectedEof, text)
+}
+
+pub(crate) fn takes_no_more() -> io::Error {
+    io::Error::new(io::ErrorKind::WriteZero, "the writer takes no more bytes")
+}
+
+pub(crate) fn record_too_long(max: usize) -> io::Error {
+    let text = format!("a record is longer than the {max} bytes allowed");
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+pub(crate) fn lying(who: &str, claimed: usize, given: usize) -> io::Error {
+    let text = format!("the {who} claims {claimed} bytes of a buffer of {given}");
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
+pub(crate) fn reader_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the reading end is gone")
+}
+
+pub(crate) fn sinks_gone() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "every writer is gone")
+}
+
+pub(crate) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "this end was closed")
+}
+
+pub(crate) fn writer_panicked() -> io::Error {
+    io::Error::new(io::ErrorKind::BrokenPipe, "the writing end was dropped by a panic")
+}
+
+pub(crate) fn wait_while_panicking() -> io::Error {
+    let text = "an in-memory pipe is not waited for while the thread unwinds from a panic";
+    io::Error::new(io::ErrorKind::Deadlock, text)
+}
+
+pub(crate) fn no_memory(wanted: usize) -> io::Error {
+    let text = format!("no memory for {wanted} bytes that wait in a pipe");
+    io::Error::new(io::ErrorKind::OutOfMemory, text)
+}
+
+pub(crate) fn same_file() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the same file is read and written")
+}
+
+pub(crate) fn append_only() -> io::Error {
+    let text = "a file opened for appending cannot be written at an offset";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+pub(crate) fn seek_outside() -> io::Error {
+    let text = "a seek to before the start, or further than offsets reach";
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+pub(crate) fn no_end_to_seek_from() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "a writer at an offset has no end to seek from")
+}
+
+pub(crate) fn buffer_too_small(min: usize, len: usize) -> io::Error {
+    let text = format!("at least {min} bytes were asked for, in a buffer of {len}");
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}

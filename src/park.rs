@@ -1,0 +1,320 @@
+//! Stop and wake the current flow of control.
+//!
+//! Whoever has to wait takes its [`Unparker`], puts it where the other side will find it, and
+//! calls [`park_until`]. Waking leaves a permit: a wake that comes before the park makes the park
+//! return at once, and any number of wakes leave one permit. **Every park may return for no
+//! reason**, so each stands in a loop that asks again whether there is still something to wait for.
+//!
+//! A plain thread parks on a permit of its own, not on that of [`std::thread::park`]: code that
+//! uses std's neither loses a wake to us nor costs us one. A thread that runs tasks
+//! [installs](install) a [`Hook`], and what is parked then is the task.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Wakes one flow of control: leaves it the permit, and ends its park if it is parked.
+///
+/// It may outlive whom it wakes. It is a [`Waker`] in another word, so that a future may be
+/// polled with it and a task needs no second way to be woken.
+#[derive(Clone)]
+pub(crate) struct Unparker(Waker);
+
+impl Unparker {
+    /// That of the running flow of control.
+    pub(crate) fn current() -> Self {
+        if let Some(hook) = hook() {
+            return hook.unparker();
+        }
+        // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
+        let waker = PERMIT.try_with(|permit| Waker::from(Arc::clone(permit)));
+        Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
+    }
+
+    /// Leaves the permit.
+    pub(crate) fn unpark(&self) {
+        self.0.wake_by_ref();
+    }
+
+    /// The same as a waker, to poll a future with.
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.0
+    }
+}
+
+impl From<Waker> for Unparker {
+    fn from(waker: Waker) -> Self {
+        Self(waker)
+    }
+}
+
+impl fmt::Debug for Unparker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Unparker")
+    }
+}
+
+/// Stops the running flow of control until it is unparked, until `deadline`, or for no reason.
+///
+/// # Errors
+///
+/// Those of the hook: it may refuse to wait, as for a task that was cancelled. A plain thread
+/// never fails.
+pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
+    if let Some(hook) = hook() {
+        return hook.park_until(deadline);
+    }
+    // A destructor of another thread-local may wait after ours is gone. Nobody can wake it, but
+    // its loop asks again after each return.
+    if PERMIT.try_with(|permit| permit.wait(deadline)).is_err() {
+        let pause = Duration::from_millis(1);
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        thread::sleep(left.map_or(pause, |left| left.min(pause)));
+    }
+    Ok(())
+}
+
+/// How a thread that runs other flows of control parks the one that is running.
+pub(crate) trait Hook {
+    /// As [`park_until`]; must not unwind.
+    fn park_until(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// That of the flow of control that is running, which
+    /// [`park_until`](Self::park_until) would stop.
+    fn unparker(&self) -> Unparker;
+}
+
+/// Makes `hook` answer for this thread until the guard is dropped, and then the one before it.
+#[must_use = "the hook is removed when this is dropped"]
+pub(crate) fn install(hook: Rc<dyn Hook>) -> Installed {
+    let before = HOOK.with(|slot| slot.borrow_mut().replace(hook));
+    Installed { before, here: PhantomData }
+}
+
+/// A hook is in place on this thread.
+pub(crate) struct Installed {
+    before: Option<Rc<dyn Hook>>,
+    here: PhantomData<*const ()>,
+}
+
+impl Drop for Installed {
+    fn drop(&mut self) {
+        let before = self.before.take();
+        // Without its slot the thread has no hook any more, which is what the drop is for.
+        let _ = HOOK.try_with(|slot| slot.replace(before));
+    }
+}
+
+thread_local! {
+    static HOOK: RefCell<Option<Rc<dyn Hook>>> = const { RefCell::new(None) };
+    static PERMIT: Arc<Permit> = Arc::new(Permit::new());
+}
+
+/// A copy, for the slot must be free while the hook runs other flows of control.
+fn hook() -> Option<Rc<dyn Hook>> {
+    HOOK.try_with(|slot| slot.borrow().clone()).ok().flatten()
+}
+
+/// Nobody waits and nobody was woken.
+const IDLE: u8 = 0;
+/// The owner sleeps, or has the lock and is about to.
+const ASLEEP: u8 = 1;
+/// The permit is there.
+const WOKEN: u8 = 2;
+
+/// The permit of one thread. Only its owner waits on it.
+struct Permit {
+    state: AtomicU8,
+    // Held from the change to ASLEEP until the sleep itself, so that a waker that has seen
+    // ASLEEP and then got the lock notifies somebody who sleeps.
+    lock: Mutex<()>,
+    woken: Condvar,
+}
+
+impl Permit {
+    fn new() -> Self {
+        Self { state: AtomicU8::new(IDLE), lock: Mutex::new(()), woken: Condvar::new() }
+    }
+
+    fn take(&self) -> bool {
+        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn wait(&self, deadline: Option<Instant>) {
+        if self.take() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return;
+        }
+        // A waker that finds the owner spinning needs no system call, nor does the owner.
+        for _ in 0..spins() {
+            std::hint::spin_loop();
+            if self.state.load(Ordering::Relaxed) == WOKEN {
+                break;
+            }
+        }
+        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let sleep = self.state.compare_exchange(IDLE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
+        if sleep.is_err() {
+            self.state.swap(IDLE, Ordering::Acquire);
+            return;
+        }
+        loop {
+            guard = match deadline {
+                None => self.woken.wait(guard).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        self.state.swap(IDLE, Ordering::Acquire);
+                        return;
+                    }
+                    let woken = self.woken.wait_timeout(guard, left);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+            if self.take() {
+                return;
+            }
+        }
+    }
+}
+
+impl Wake for Permit {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.swap(WOKEN, Ordering::Release) == ASLEEP {
+            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+            self.woken.notify_one();
+        }
+    }
+}
+
+/// How often to look before sleeping: about as long as a sleep and a wake would cost, and not at
+/// all where whoever is to wake us needs the only processor.
+fn spins() -> u32 {
+    static SPINS: OnceLock<u32> = OnceLock::new();
+    *SPINS.get_or_init(|| match thread::available_parallelism() {
+        Ok(n) if n.get() > 1 && !cfg!(miri) => 200,
+        _ => 0,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use std::sync::atomic::AtomicUsize;
+
+    #[test]
+    fn a_wake_before_the_park_is_kept_and_wakes_do_not_add_up() {
+        let me = Unparker::current();
+        me.unpark();
+        me.unpark();
+        park_until(None).unwrap();
+        let soon = Instant::now() + Duration::from_millis(2);
+        while Instant::now() < soon {
+            park_until(Some(soon)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_past_deadline_does_not_wait() {
+        park_until(Some(Instant::now())).unwrap();
+    }
+
+    #[test]
+    fn two_threads_wake_each_other_in_turns() {
+        let rounds = if cfg!(miri) { 20 } else { 20_000 };
+        let turn = AtomicUsize::new(0);
+        let sleepers = [const { Mutex::new(None::<Unparker>) }; 2];
+        thread::scope(|scope| {
+            for me in 0..2 {
+                let (turn, sleepers) = (&turn, &sleepers);
+                scope.spawn(move || {
+                    *sleepers[me].lock().unwrap() = Some(Unparker::current());
+                    for round in 0..rounds {
+                        while turn.load(Ordering::Acquire) != 2 * round + me {
+                            park_until(None).unwrap();
+                        }
+                        turn.store(2 * round + me + 1, Ordering::Release);
+                        // Who has not come so far will see the turn before it parks.
+                        if let Some(other) = &*sleepers[1 - me].lock().unwrap() {
+                            other.unpark();
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(turn.into_inner(), 2 * rounds);
+    }
+
+    #[test]
+    fn wakes_from_std_do_no_harm_and_are_not_taken() {
+        thread::current().unpark();
+        let me = Unparker::current();
+        let other = thread::spawn(move || me.unpark());
+        park_until(None).unwrap();
+        other.join().unwrap();
+        thread::park();
+    }
+
+    struct Counting(Cell<usize>);
+
+    impl Hook for Counting {
+        fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
+            self.0.set(self.0.get() + 1);
+            Err(crate::error::cancelled())
+        }
+
+        fn unparker(&self) -> Unparker {
+            Unparker::from(Waker::noop().clone())
+        }
+    }
+
+    #[test]
+    fn a_hook_parks_instead_of_the_thread_until_it_is_removed() {
+        let hook = Rc::new(Counting(Cell::new(0)));
+        let installed = install(Rc::clone(&hook) as Rc<dyn Hook>);
+        let refused = park_until(None).unwrap_err();
+        assert!(crate::is_cancelled(&refused));
+        Unparker::current().unpark();
+        drop(installed);
+        assert_eq!(hook.0.get(), 1);
+        Unparker::current().unpark();
+        park_until(None).unwrap();
+        assert_eq!(hook.0.get(), 1);
+    }
+
+    #[test]
+    fn a_thread_without_its_locals_can_still_wait() {
+        struct Late(Arc<AtomicUsize>);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                while self.0.load(Ordering::Acquire) == 0 {
+                    let _unparker = Unparker::current();
+                    park_until(None).unwrap();
+                }
+                self.0.store(2, Ordering::Release);
+            }
+        }
+        thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+        let flag = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&flag);
+        let thread = thread::spawn(move || {
+            // Registered first, so destroyed last or first: either way the wait must end.
+            LATE.with(|late| *late.borrow_mut() = Some(Late(theirs)));
+            Unparker::current().unpark();
+        });
+        flag.store(1, Ordering::Release);
+        thread.join().unwrap();
+        assert_eq!(flag.load(Ordering::Acquire), 2);
+    }
+}

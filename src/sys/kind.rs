@@ -1,0 +1,96 @@
+//! What a descriptor is, as far as it decides how bytes move.
+
+use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
+use rustix::net::{SocketType, sockopt};
+use std::io;
+use std::os::fd::BorrowedFd;
+
+/// What a descriptor is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A pipe or FIFO.
+    Pipe { nonblocking: bool },
+    /// A stream socket. Datagrams and packets are `Other`: their boundaries are data.
+    Stream { nonblocking: bool },
+    /// A regular file.
+    File { append: bool },
+    /// `/dev/null`, open for writing: takes everything at once and keeps nothing.
+    Null,
+    /// A character device, a terminal above all.
+    Device { nonblocking: bool },
+    /// Anything else, of which only read and write are known to work.
+    Other,
+}
+
+impl Kind {
+    /// Whether read and write answer EAGAIN instead of waiting.
+    pub(crate) fn nonblocking(self) -> bool {
+        match self {
+            Self::Pipe { nonblocking }
+            | Self::Stream { nonblocking }
+            | Self::Device { nonblocking } => nonblocking,
+            Self::File { .. } | Self::Null | Self::Other => false,
+        }
+    }
+}
+
+/// What a descriptor is, and which file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) kind: Kind,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl Identity {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> io::Result<Self> {
+        let stat = fstat(fd)?;
+        let kind = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Fifo => pipe(fd)?,
+            FileType::Socket => socket(fd)?,
+            FileType::RegularFile => Kind::File { append: appends(fd)? },
+            FileType::CharacterDevice => device(fd, stat.st_rdev)?,
+            _ => Kind::Other,
+        };
+        Ok(Self { kind, device: widen(stat.st_dev), inode: widen(stat.st_ino) })
+    }
+}
+
+/// Whether writes to `fd` go to the end of the file, wherever its offset stands.
+pub(crate) fn appends(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(fcntl_getfl(fd)?.contains(OFlags::APPEND))
+}
+
+fn pipe(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+    let flags = fcntl_getfl(fd)?;
+    // In packet mode each write is a message of its own.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if flags.contains(OFlags::DIRECT) {
+        return Ok(Kind::Other);
+    }
+    Ok(Kind::Pipe { nonblocking: flags.contains(OFlags::NONBLOCK) })
+}
+
+fn socket(fd: BorrowedFd<'_>) -> io::Result<Kind> {
+    if sockopt::socket_type(fd)? != SocketType::STREAM {
+        return Ok(Kind::Other);
+    }
+    Ok(Kind::Stream { nonblocking: fcntl_getfl(fd)?.contains(OFlags::NONBLOCK) })
+}
+
+fn device(fd: BorrowedFd<'_>, number: rustix::fs::Dev) -> io::Result<Kind> {
+    let flags = fcntl_getfl(fd)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if (rustix::fs::major(number), rustix::fs::minor(number)) == (1, 3)
+        && flags & OFlags::RWMODE != OFlags::RDONLY
+    {
+        return Ok(Kind::Null);
+    }
+    let _ = number;
+    Ok(Kind::Device { nonblocking: flags.contains(OFlags::NONBLOCK) })
+}
+
+/// These fields have other widths and signs on other systems.
+fn widen<T: TryInto<u64>>(number: T) -> u64 {
+    number.try_into().unwrap_or(u64::MAX)
+}

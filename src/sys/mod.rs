@@ -1,0 +1,82 @@
+//! Every raw system call, with one signature on every system.
+//!
+//! Interrupted calls are retried here and nowhere above. The calls that only Linux has answer
+//! `Unsupported` elsewhere, which the copy engine treats like a kernel that refuses them.
+
+#[cfg(test)]
+pub(crate) mod faults;
+#[cfg(not(test))]
+mod faults {
+    //! In production nothing fails on purpose.
+    use super::Call;
+
+    #[inline(always)]
+    pub(crate) fn gate(_: Call, len: usize) -> std::io::Result<usize> {
+        Ok(len)
+    }
+}
+
+#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
+#[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "other.rs")]
+mod imp;
+
+mod errno;
+mod kind;
+mod wait;
+
+pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};
+pub(crate) use self::imp::{copy_file_range, pipe_size, sendfile, set_pipe_size, splice, tee};
+pub(crate) use self::kind::{Identity, Kind, appends};
+pub(crate) use self::wait::{Watch, poll};
+
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+/// The calls that tests can make fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Call {
+    Splice,
+    Tee,
+    Sendfile,
+    CopyFileRange,
+    Pipe,
+    Read,
+    Write,
+}
+
+/// Runs a call until it is not interrupted.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// read(2).
+pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+    retry(|| {
+        let len = faults::gate(Call::Read, buf.len())?;
+        Ok(rustix::io::read(fd, &mut buf[..len])?)
+    })
+}
+
+/// write(2), or pwrite(2) at an offset.
+pub(crate) fn write(fd: BorrowedFd<'_>, at: Option<u64>, bytes: &[u8]) -> io::Result<usize> {
+    retry(|| {
+        let len = faults::gate(Call::Write, bytes.len())?;
+        let bytes = &bytes[..len];
+        Ok(match at {
+            None => rustix::io::write(fd, bytes)?,
+            Some(at) => rustix::io::pwrite(fd, bytes, at)?,
+        })
+    })
+}
+
+/// A new pipe, reading end first, closed on exec.
+pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    retry(|| faults::gate(Call::Pipe, 1))?;
+    let (reader, writer) = io::pipe()?;
+    Ok((reader.into(), writer.into()))
+}

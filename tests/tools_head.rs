@@ -1,0 +1,171 @@
+//! head: what it writes, what it leaves, how it ends.
+#![cfg(target_os = "linux")]
+
+mod tools;
+
+use tools::{Place, check};
+
+fn place() -> Place {
+    let place = Place::new("head");
+    let lines: String = (1..=20_000).map(|i| format!("{i}\n")).collect();
+    place.file("nul", lines.replace('\n', "\0"));
+    place.file("lines", lines);
+    place.file("open", "x\ny");
+    place.file("empty", "");
+    place.file("one", vec![b'x'; 200_000]);
+    place
+}
+
+#[test]
+fn every_part_of_every_input_as_gnu() {
+    let place = place();
+    for file in ["lines", "open", "empty", "nul", "one"] {
+        let mut script = String::from("exec 2>&1\n");
+        for part in [
+            "",
+            "-n 3",
+            "-n -3",
+            "-n0",
+            "-n -0",
+            "-n -1",
+            "-n -2",
+            "-n 30000",
+            "-n -19999",
+            "-n -20000",
+            "-c3",
+            "-c -3",
+            "-c0",
+            "-c 100000",
+            "-c -100000",
+            "-c 1E",
+            "-c -1T",
+            "-zn3",
+            "-zn -3",
+            "-5",
+            "-5c",
+            "-1b",
+            "-2k",
+            "-1m",
+            "-3qz",
+            "-2l",
+            "-v",
+            "-1v",
+            "-n 1 -c 2",
+            "-c 2 -n 1",
+            "-n ' 2'",
+            "-c +2",
+            "-c kB",
+            "-c 1KiB",
+        ] {
+            script += &format!("$T {part} {file} | cksum; cat {file} | $T {part} | cksum\n");
+        }
+        place.same_as_gnu(&script);
+    }
+}
+
+#[test]
+fn parts_without_gnu_to_compare() {
+    let place = place();
+    check(&place.sh("$T -n 2 lines"), 0, "1\n2\n", "");
+    check(&place.sh("$T -n -19998 lines; cat lines | $T -n -19998"), 0, "1\n2\n1\n2\n", "");
+    check(&place.sh("$T -c -108891 lines; cat lines | $T -c -108891"), 0, "1\n21\n2", "");
+    check(&place.sh("printf 'a\\nb' | $T -n -1; $T -n -1 open"), 0, "a\nx\n", "");
+}
+
+#[test]
+fn leaves_the_offset_behind_what_it_wrote() {
+    let place = place();
+    for (part, next) in [
+        ("-n 3", "4\n"),
+        ("-c 2", "2\n"),
+        ("-n -2", "19999\n"),
+        ("-c -6", "20000\n"),
+        ("-n 0", "1\n"),
+        ("-n 19999", "20000\n"),
+        ("-n -30000", "1\n"),
+        ("-c -1M", "1\n"),
+    ] {
+        let out = place.sh(&format!("($T {part} >/dev/null; head -n 1) < lines"));
+        check(&out, 0, next, "");
+    }
+    // Small enough to be read and held, not measured.
+    check(&place.sh("($T -n -1 >/dev/null; cat) < open"), 0, "y", "");
+    check(&place.sh("($T -c -2 >/dev/null; cat) < open"), 0, "\ny", "");
+}
+
+#[test]
+fn takes_no_more_bytes_from_a_pipe_than_it_writes() {
+    let out = place()
+        .sh("cat lines | ($T -c 100000 >/dev/null; cat) | cksum; tail -c +100001 lines | cksum");
+    let text = String::from_utf8_lossy(&out.stdout).into_owned();
+    let sums: Vec<_> = text.lines().collect();
+    assert_eq!(sums.len(), 2);
+    assert_eq!(sums[0], sums[1]);
+}
+
+#[test]
+fn headers() {
+    let place = place();
+    place.same_as_gnu("$T -n 1 lines open nope empty lines");
+    place.same_as_gnu("$T -qn 1 lines open; $T -vn1 < lines; $T -q -v open; $T -v -q open");
+    place.same_as_gnu("mkdir dir; $T -n 1 dir lines; $T dir; $T < dir; rmdir dir");
+    let out = place.sh(r"cp open $'a\nb'; cp open 'c d'; $T -n1 $'a\nb' 'c d'");
+    check(&out, 0, "==> 'a'$'\\n''b' <==\nx\n\n==> c d <==\nx\n", "");
+}
+
+#[test]
+fn failures() {
+    let place = place();
+    let missing = "head: cannot open 'nope' for reading: No such file or directory\n";
+    check(&place.same_as_gnu("$T nope"), 1, "", missing);
+    let full = "head: write error: No space left on device\n";
+    for part in ["-n 2", "-c 2", "-n -2", "-c -2"] {
+        check(&place.sh(&format!("$T {part} lines nope >/dev/full")), 1, "", full);
+        check(&place.sh(&format!("cat lines | $T {part} >/dev/full")), 1, "", full);
+    }
+    check(&place.sh("$T open >&-"), 1, "", "head: standard output: Bad file descriptor\n");
+    let closed = "head: error reading 'standard input': Bad file descriptor\n";
+    check(&place.sh("$T <&-"), 1, "", closed);
+}
+
+#[test]
+fn a_reader_that_leaves_ends_it_quietly() {
+    let place = place();
+    for part in ["-n 9999999", "-c 1G", "-n -1", "-c -1"] {
+        let out =
+            place.sh(&format!("yes | $T {part} | head -c 1 >/dev/null; echo ${{PIPESTATUS[1]}}"));
+        check(&out, 0, "141\n", "");
+    }
+}
+
+#[test]
+fn made_up_files() {
+    place().same_as_gnu(
+        "$T -n -2 /proc/filesystems; $T -c -2 /proc/filesystems; $T -n1 /proc/version",
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line() {
+    let place = place();
+    for arguments in [
+        "-n x",
+        "-c 3x",
+        "-c ''",
+        "-n 5kX",
+        "-c 99999999999999999999",
+        "-5x",
+        "-h",
+        "--nope",
+        "--quiet=1",
+        "--bytes",
+        "-c -x",
+    ] {
+        let out = place.same_as_gnu(&format!("$T {arguments} open 2>&1 | sed \"s,'.*head --help,'head --help,; s/^[^:]*head: /head: /\""));
+        let _ = out;
+        let code = place.sh(&format!("$T {arguments}")).status.code();
+        assert_eq!(code, Some(1), "{arguments}");
+    }
+    let large = "head: invalid number of bytes: '1Q': Value too large for defined data type\n";
+    check(&place.sh("$T -c 1Q open"), 1, "", large);
+}
