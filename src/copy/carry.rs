@@ -12,7 +12,7 @@ use super::broker::{self, Broker};
 use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
-use super::wait::Ready;
+use super::wait::{PASS, Ready};
 use super::{Path, Side};
 use crate::error;
 use crate::source::Outcome;
@@ -52,7 +52,7 @@ impl Engine<'_> {
             return self.share_out(&head, live, max);
         }
         // No memory for pipes, or no descriptors: this step goes through memory.
-        let Ok(Some(broker)) = broker::take(0) else { return Turn::Plain };
+        let Ok(Some(broker)) = broker::take(0) else { return Turn::Plain(max) };
         let n = match self.fill(from, &broker, max) {
             Ok(n) => n,
             Err(turn) => {
@@ -75,7 +75,7 @@ impl Engine<'_> {
         let block = self.may_block();
         loop {
             let error = match sys::splice(from.past(0), (broker.writer(), None), len, block) {
-                Ok(0) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain),
+                Ok(0) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain(max)),
                 Ok(0) => return Err(Turn::End),
                 Ok(n) => return Ok(n as u64),
                 Err(error) => error,
@@ -83,7 +83,7 @@ impl Engine<'_> {
             match sys::verdict(&error) {
                 Verdict::Again => match self.blocked(Some(from), None) {
                     Ready::Retry => {}
-                    Ready::Both => return Err(Turn::Plain),
+                    Ready::Both => return Err(Turn::Plain(PASS)),
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => {
@@ -139,7 +139,7 @@ impl Engine<'_> {
             true => None,
             false => match broker::take(head.capacity) {
                 Ok(Some(broker)) => Some(broker),
-                Ok(None) | Err(_) => return Err(Turn::Plain),
+                Ok(None) | Err(_) => return Err(Turn::Plain(max)),
             },
         };
         let to = broker.as_ref().map_or(share.end.fd, Broker::writer);
@@ -153,7 +153,7 @@ impl Engine<'_> {
             match sys::verdict(&error) {
                 Verdict::Again => match self.blocked(head.end, outlet) {
                     Ready::Retry => {}
-                    Ready::Both => return Err(Turn::Plain),
+                    Ready::Both => return Err(Turn::Plain(PASS)),
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => return Err(self.refuse_tee()),

@@ -4,7 +4,7 @@ use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
 use super::plan::Step;
-use super::wait::Ready;
+use super::wait::{PASS, Ready};
 use super::{Path, Side};
 use crate::source::Outcome;
 use crate::sys::{self, Kind, Verdict};
@@ -30,7 +30,7 @@ impl Engine<'_> {
             };
             let error = match result {
                 // Some file systems answer 0 for a file that has bytes; a read knows.
-                Ok(0) if matches!(from.kind, Kind::File { .. }) => return Turn::Plain,
+                Ok(0) if matches!(from.kind, Kind::File { .. }) => return Turn::Plain(max),
                 Ok(0) => return Turn::End,
                 Ok(n) => return moved(n as u64, path, index, None),
                 Err(error) => error,
@@ -42,7 +42,7 @@ impl Engine<'_> {
             match verdict {
                 Verdict::Again => match self.blocked(Some(from), Some((index, &to))) {
                     Ready::Retry => {}
-                    Ready::Both => return Turn::Plain,
+                    Ready::Both => return Turn::Plain(PASS),
                     Ready::Stop(stop) => return Turn::Stop(stop),
                 },
                 Verdict::Refused => {

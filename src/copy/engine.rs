@@ -22,8 +22,8 @@ pub(super) struct Engine<'c> {
     pub(super) gone: Vec<bool>,
     /// Nothing lies in the buffers of either end, so that a step may go around them.
     pub(super) prepared: bool,
-    /// The next step is a loop, whatever the plan.
-    pub(super) plain: bool,
+    /// The next step is a loop over at most so many bytes, whatever the plan.
+    pub(super) plain: Option<u64>,
 }
 
 /// Whether the copy goes on.
@@ -56,8 +56,8 @@ pub(super) enum Turn {
     End,
     /// Nothing moved; plan again.
     Again,
-    /// Nothing moved; the loop can tell why.
-    Plain,
+    /// Nothing moved; a loop over at most so many bytes can, or tells why not.
+    Plain(u64),
     /// Nothing moved and the copy must stop.
     Stop(Stop),
 }
@@ -87,7 +87,7 @@ impl<'c> Engine<'c> {
             taps,
             gone: vec![false; outlets],
             prepared: false,
-            plain: false,
+            plain: None,
         };
         loop {
             let flow = match engine.step(source, sink) {
@@ -157,7 +157,7 @@ impl<'c> Engine<'c> {
                     return self.settle_turn(turn, source, sink);
                 }
             }
-            if self.prepared && !self.plain {
+            if self.prepared && self.plain.is_none() {
                 if let Some(turn) = self.around(step, &from, outlets, &to) {
                     return self.settle_turn(turn, source, sink);
                 }
@@ -167,8 +167,10 @@ impl<'c> Engine<'c> {
             Step::End => self.end(source),
             Step::Memory { max } => self.memory(source, sink, max),
             Step::Loop => self.through(source, sink, left),
-            _ if self.plain => self.through(source, sink, left),
-            _ => self.prepare(source, sink),
+            _ => match self.plain {
+                Some(max) => self.through(source, sink, left.min(max)),
+                None => self.prepare(source, sink),
+            },
         }
     }
 
@@ -273,8 +275,8 @@ impl<'c> Engine<'c> {
             Turn::Moved(moved) => self.settle(moved, Some((source, true)), sink, true),
             Turn::End => self.end(source),
             Turn::Again => Ok(Flow::On),
-            Turn::Plain => {
-                self.plain = true;
+            Turn::Plain(max) => {
+                self.plain = Some(max);
                 Ok(Flow::On)
             }
             Turn::Stop(stop) => Err(stop),

@@ -29,7 +29,7 @@ impl Engine<'_> {
         left: u64,
     ) -> Result<Flow, Stop> {
         self.prepared = false;
-        self.plain = false;
+        self.plain = None;
         let size = self.options.buffer_size.unwrap_or(BUFFER);
         let mut buf = SPARE.take();
         buf.resize(size, 0);
