@@ -2,9 +2,10 @@
 //!
 //! The bytes of a step lie in one pipe, the *head*: the source itself if it is a pipe, else a
 //! broker filled from it. tee(2) duplicates them, without taking them, for every outlet but the
-//! last; the last one takes them. An outlet that is a pipe gets its duplicate directly, once a
-//! step, and thereby says how large the step is; each further one gets it through a broker with as
-//! many slots as the head, drained to the last byte before the next. Whatever goes wrong midway,
+//! last; the last one takes them. The first outlet that is a pipe gets its
+//! duplicate directly and thereby says how large the step is; each further one does if it is empty
+//! and large enough, and else gets it through a broker with as many slots as the head, drained to
+//! the last byte before the next. Whatever goes wrong midway,
 //! the bytes are read from the head at the end, where they still lie whole, and every outlet that
 //! lacks some either gets them by plain writes or is owed them.
 
@@ -47,7 +48,7 @@ enum Trouble {
 impl Engine<'_> {
     pub(super) fn carry(&mut self, from: &End<'_>, live: &[(usize, End<'_>)], max: u64) -> Turn {
         if live.len() > 1 && matches!(from.kind, Kind::Pipe { .. }) {
-            let Ok(capacity) = sys::pipe_size(from.fd) else { return self.refuse_tee() };
+            let Some(capacity) = self.ends.capacity(0, from.fd) else { return self.refuse_tee() };
             let head = Head { fd: from.fd, capacity, end: Some(from) };
             return self.share_out(&head, live, max);
         }
@@ -174,11 +175,25 @@ impl Engine<'_> {
 
     /// One further duplicate of the `n` bytes. Where it falls short, plain writes make up.
     fn duplicate(&mut self, head: &Head<'_>, share: &mut Share<'_>, n: u64) {
+        if self.has_room(head, share) {
+            if let Ok(k) = sys::tee(head.fd, share.end.fd, n as usize, false) {
+                share.moved = k as u64;
+                return;
+            }
+        }
         let Ok(Some(broker)) = broker::take(head.capacity) else { return };
         match sys::tee(head.fd, broker.writer(), n as usize, false) {
             Ok(k) => self.drain_broker(broker, share, (k as u64).min(n)),
             Err(_) => broker.give_back(),
         }
+    }
+
+    /// Whether the outlet is a pipe that will take all of the head at once: a duplicate that falls
+    /// short cannot be continued.
+    fn has_room(&mut self, head: &Head<'_>, share: &Share<'_>) -> bool {
+        matches!(share.end.kind, Kind::Pipe { .. })
+            && self.ends.capacity(share.index + 1, share.end.fd) >= Some(head.capacity)
+            && sys::queued(share.end.fd).is_ok_and(|bytes| bytes == 0)
     }
 
     fn drain_broker(&mut self, broker: Broker, share: &mut Share<'_>, n: u64) {

@@ -36,6 +36,8 @@ struct Known {
     fd: RawFd,
     identity: Identity,
     grown: bool,
+    /// The capacity, once asked for, if it is a pipe.
+    capacity: Option<usize>,
 }
 
 impl Ends {
@@ -101,8 +103,18 @@ impl Ends {
             known.grown = true;
             if sys::pipe_size(fd).is_ok_and(|size| size < GROWN) {
                 let _ = sys::set_pipe_size(fd, GROWN);
+                known.capacity = None;
             }
         }
+    }
+
+    /// The capacity of the pipe at end `number`, as it was when first asked for.
+    pub(super) fn capacity(&mut self, number: usize, fd: BorrowedFd<'_>) -> Option<usize> {
+        let known = self.known.get_mut(number)?.as_mut()?;
+        if known.capacity.is_none() {
+            known.capacity = sys::pipe_size(fd).ok();
+        }
+        known.capacity
     }
 
     fn look(&mut self, number: usize, fd: Handle<'_>) -> Identity {
@@ -116,7 +128,8 @@ impl Ends {
                 // What fstat refuses is left to read and write, which say why.
                 let unknown = Identity { kind: Kind::Other, device: 0, inode: 0 };
                 let identity = Identity::of(fd.fd()).unwrap_or(unknown);
-                self.known[number] = Some(Known { fd: raw, identity, grown: false });
+                self.known[number] =
+                    Some(Known { fd: raw, identity, grown: false, capacity: None });
                 identity
             }
         }

@@ -66,6 +66,11 @@ pub(crate) fn pipe_size(fd: BorrowedFd<'_>) -> io::Result<usize> {
     Ok(fcntl_getpipe_size(fd)?)
 }
 
+/// How many bytes lie in a pipe.
+pub(crate) fn queued(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::io::ioctl_fionread(fd)?)
+}
+
 /// Asks for a pipe of `size` bytes. Beyond the user's quota the answer is EPERM.
 pub(crate) fn set_pipe_size(fd: BorrowedFd<'_>, size: usize) -> io::Result<usize> {
     Ok(fcntl_setpipe_size(fd, size)?)

@@ -25,7 +25,9 @@ mod kind;
 mod wait;
 
 pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};
-pub(crate) use self::imp::{copy_file_range, pipe_size, sendfile, set_pipe_size, splice, tee};
+pub(crate) use self::imp::{
+    copy_file_range, pipe_size, queued, sendfile, set_pipe_size, splice, tee,
+};
 pub(crate) use self::kind::{Identity, Kind, appends};
 pub(crate) use self::wait::{Watch, poll};
 

@@ -29,6 +29,10 @@ pub(crate) fn pipe_size(_: BorrowedFd<'_>) -> io::Result<usize> {
     unsupported()
 }
 
+pub(crate) fn queued(_: BorrowedFd<'_>) -> io::Result<u64> {
+    unsupported()
+}
+
 pub(crate) fn set_pipe_size(_: BorrowedFd<'_>, _: usize) -> io::Result<usize> {
     unsupported()
 }
