@@ -16,6 +16,7 @@
 //!
 //! Errors of the system pass through with their number; nothing is ever reported as `Interrupted`.
 
+use std::ffi::OsStr;
 use std::{error, fmt, io};
 
 /// What an [`io::Error`] carries when an operation was cancelled; see [`is_cancelled`].
@@ -93,6 +94,28 @@ pub(crate) fn sinks_gone() -> io::Error {
 
 pub(crate) fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "this end was closed")
+}
+
+pub(crate) fn timed_out() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")
+}
+
+pub(crate) fn no_backend<B>(name: &OsStr, known: &[(&str, B)]) -> io::Error {
+    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+    let text = format!("AQUEDUCT_POLLER is {name:?}, which is none of: {}", known.join(", "));
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+pub(crate) fn stream_shared() -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, "another handle holds the stream")
+}
+
+pub(crate) fn peeks_no_socket() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "only sockets can be read without taking the bytes")
+}
+
+pub(crate) fn key_taken() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "the key u64::MAX is the poller's own")
 }
 
 pub(crate) fn writer_panicked() -> io::Error {

@@ -74,7 +74,6 @@
 //! `unsafe` is denied but for the system calls and the slices that the in-memory pipe lends from
 //! one thread to another. No type of this crate asks anything of its user by `unsafe`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(dead_code, unused_imports, reason = "the skeleton: removed when the parts stand")]
 
 pub mod adapters;
 pub mod copy;
@@ -82,7 +81,9 @@ mod error;
 #[cfg(any(test, feature = "iotest"))]
 pub mod iotest;
 mod park;
+pub mod poll;
 pub mod source;
+pub mod stream;
 mod sys;
 
 pub use self::adapters::pipe::{pipe, pipe_with_capacity};

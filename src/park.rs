@@ -9,6 +9,11 @@
 //! uses std's neither loses a wake to us nor costs us one. A thread that runs tasks
 //! [installs](install) a [`Hook`], and what is parked then is the task.
 
+mod turn;
+
+pub(crate) use self::turn::{Turn, Turns};
+
+use crate::sys::{self, Event, Watch};
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
@@ -43,9 +48,9 @@ impl Unparker {
         self.0.wake_by_ref();
     }
 
-    /// The same as a waker, to poll a future with.
-    pub(crate) fn waker(&self) -> &Waker {
-        &self.0
+    /// Whether both wake the same flow of control, as far as that can be told.
+    pub(crate) fn wakes_as(&self, other: &Self) -> bool {
+        self.0.will_wake(&other.0)
     }
 }
 
@@ -81,10 +86,29 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`park_until`], and until one of `watches` fires. The flow of control must not hold a
+/// watch that nobody else may see: all of them are asked together.
+///
+/// # Errors
+///
+/// As [`park_until`], and those of poll(2).
+pub(crate) fn park_on(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    if let Some(hook) = hook() {
+        return hook.park_on(watches, deadline);
+    }
+    PERMIT.try_with(|permit| permit.poll(watches, deadline)).unwrap_or_else(|_| {
+        let soon = Instant::now() + Duration::from_millis(1);
+        sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))
+    })
+}
+
 /// How a thread that runs other flows of control parks the one that is running.
 pub(crate) trait Hook {
     /// As [`park_until`]; must not unwind.
     fn park_until(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// As [`park_on`]; must not unwind.
+    fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()>;
 
     /// That of the flow of control that is running, which
     /// [`park_until`](Self::park_until) would stop.
@@ -128,6 +152,8 @@ const IDLE: u8 = 0;
 const ASLEEP: u8 = 1;
 /// The permit is there.
 const WOKEN: u8 = 2;
+/// The owner sleeps in poll(2), where its event reaches it.
+const POLLING: u8 = 3;
 
 /// The permit of one thread. Only its owner waits on it.
 struct Permit {
@@ -136,15 +162,46 @@ struct Permit {
     // ASLEEP and then got the lock notifies somebody who sleeps.
     lock: Mutex<()>,
     woken: Condvar,
+    /// Made at the first poll. A waker shares the permit, so the event outlives its owner.
+    event: OnceLock<Event>,
 }
 
 impl Permit {
     fn new() -> Self {
-        Self { state: AtomicU8::new(IDLE), lock: Mutex::new(()), woken: Condvar::new() }
+        Self {
+            state: AtomicU8::new(IDLE),
+            lock: Mutex::new(()),
+            woken: Condvar::new(),
+            event: OnceLock::new(),
+        }
     }
 
     fn take(&self) -> bool {
         self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    fn poll(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+        let event = match self.event.get() {
+            Some(event) => event,
+            None => {
+                // Only the owner comes here.
+                let made = Event::new()?;
+                self.event.get_or_init(|| made)
+            }
+        };
+        let sleep =
+            self.state.compare_exchange(IDLE, POLLING, Ordering::Relaxed, Ordering::Relaxed);
+        if sleep.is_err() {
+            self.state.swap(IDLE, Ordering::Acquire);
+            return Ok(());
+        }
+        let result = sys::poll_with(watches, event, deadline);
+        self.state.swap(IDLE, Ordering::Acquire);
+        // A waker may still be on its way to the event: then the next poll ends for no reason.
+        if result? {
+            event.clear();
+        }
+        Ok(())
     }
 
     fn wait(&self, deadline: Option<Instant>) {
@@ -152,12 +209,7 @@ impl Permit {
             return;
         }
         // A waker that finds the owner spinning needs no system call, nor does the owner.
-        for _ in 0..spins() {
-            std::hint::spin_loop();
-            if self.state.load(Ordering::Relaxed) == WOKEN {
-                break;
-            }
-        }
+        spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let sleep = self.state.compare_exchange(IDLE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
         if sleep.is_err() {
@@ -190,20 +242,55 @@ impl Wake for Permit {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if self.state.swap(WOKEN, Ordering::Release) == ASLEEP {
-            drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-            self.woken.notify_one();
+        match self.state.swap(WOKEN, Ordering::Release) {
+            ASLEEP => {
+                drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
+                self.woken.notify_one();
+            }
+            POLLING => {
+                if let Some(event) = self.event.get() {
+                    event.signal();
+                }
+            }
+            _ => {}
         }
     }
 }
 
-/// How often to look before sleeping: about as long as a sleep and a wake would cost, and not at
-/// all where whoever is to wake us needs the only processor.
-fn spins() -> u32 {
-    static SPINS: OnceLock<u32> = OnceLock::new();
-    *SPINS.get_or_init(|| match thread::available_parallelism() {
-        Ok(n) if n.get() > 1 && !cfg!(miri) => 200,
-        _ => 0,
+/// Looks for `ready` as long as that is cheaper than to park, and says whether it has come. Not
+/// at all where whoever is to bring it needs this processor: in a task, or if it is the only one.
+pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
+    hook().is_none() && spin(ready)
+}
+
+/// About what a sleep and a wake cost the two threads where a processor has to be roused for it.
+/// To spin for that long is never worse than twice the better choice.
+const SPIN: Duration = Duration::from_micros(15);
+
+fn spin(mut ready: impl FnMut() -> bool) -> bool {
+    if alone() {
+        return false;
+    }
+    let mut start = None;
+    loop {
+        // How long a pause is differs twentyfold between processors, and a look at the clock is
+        // as long as several.
+        for _ in 0..32 {
+            std::hint::spin_loop();
+            if ready() {
+                return true;
+            }
+        }
+        if start.get_or_insert_with(Instant::now).elapsed() > SPIN {
+            return false;
+        }
+    }
+}
+
+fn alone() -> bool {
+    static ALONE: OnceLock<bool> = OnceLock::new();
+    *ALONE.get_or_init(|| {
+        cfg!(miri) || thread::available_parallelism().map_or(true, |n| n.get() == 1)
     })
 }
 
@@ -272,6 +359,10 @@ mod tests {
         fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
             self.0.set(self.0.get() + 1);
             Err(crate::error::cancelled())
+        }
+
+        fn park_on(&self, _: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+            self.park_until(deadline)
         }
 
         fn unparker(&self) -> Unparker {

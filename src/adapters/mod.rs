@@ -78,7 +78,6 @@ pub use self::multi_writer::{ErrorPolicy, MultiWriter, multi_writer};
 pub use self::progress::{Progress, ProgressWriter};
 pub use self::records::{Ending, LinesBytes, Overlong, Records};
 
-use crate::source::{Sink, Source};
 use std::io::{self, BufRead, Read, Write};
 
 /// Adapters as methods of every reader.

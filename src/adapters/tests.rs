@@ -3,6 +3,7 @@
 use super::*;
 use crate::source::drive::{Step, pull, pull_all, push};
 use crate::source::{Outcomes, Outlet, Outlets, Piece};
+use crate::source::{Sink, Source};
 use std::io::{BufReader, BufWriter, Cursor, ErrorKind, Seek, SeekFrom};
 
 /// Takes `room` bytes, fails once with `kind`, and takes all after that.

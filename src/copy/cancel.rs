@@ -1,8 +1,8 @@
 //! Stopping a copy from elsewhere.
 
-use std::io::{self, PipeReader, PipeWriter};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use crate::park::Unparker;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A switch that stops the copies it was given to; clones are the same switch.
 ///
@@ -29,15 +29,16 @@ pub struct Cancel {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: AtomicBool,
-    /// Readable once cancelled. Made when the first copy has to wait.
-    wake: Mutex<Option<Wake>>,
+    /// Who waits and must hear of it.
+    waiting: Mutex<Vec<(u64, Unparker)>>,
+    tickets: AtomicU64,
 }
 
+/// Has the running flow of control woken by the cancel until this is dropped.
 #[derive(Debug)]
-struct Wake {
-    reader: Arc<PipeReader>,
-    /// Dropped by the cancel, which every poll of the reader notices for ever after.
-    writer: Option<PipeWriter>,
+pub(super) struct Hearing<'a> {
+    shared: &'a Shared,
+    ticket: u64,
 }
 
 impl Cancel {
@@ -50,11 +51,8 @@ impl Cancel {
     /// Stops the copies, those under way and those to come. Never blocks.
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
-        // Whoever makes the pipe after this looks at the flag again before it waits.
-        let mut wake = self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wake) = &mut *wake {
-            wake.writer = None;
-        }
+        // Whoever enters the list after this looks at the flag again before it waits.
+        self.shared.waiting().iter().for_each(|(_, waiter)| waiter.unpark());
     }
 
     /// Whether it was thrown.
@@ -63,16 +61,23 @@ impl Cancel {
         self.shared.cancelled.load(Ordering::SeqCst)
     }
 
-    /// A descriptor that is readable once cancelled. Ask [`is_cancelled`](Self::is_cancelled)
-    /// after this and before waiting.
-    pub(super) fn wake(&self) -> io::Result<Arc<PipeReader>> {
-        let mut wake = self.shared.wake.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(wake) = &*wake {
-            return Ok(wake.reader.clone());
-        }
-        let (reader, writer) = io::pipe()?;
-        let reader = Arc::new(reader);
-        *wake = Some(Wake { reader: reader.clone(), writer: Some(writer) });
-        Ok(reader)
+    /// Ask [`is_cancelled`](Self::is_cancelled) after this and before waiting.
+    pub(super) fn hear(&self) -> Hearing<'_> {
+        let shared = &*self.shared;
+        let ticket = shared.tickets.fetch_add(1, Ordering::Relaxed);
+        shared.waiting().push((ticket, Unparker::current()));
+        Hearing { shared, ticket }
+    }
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Unparker)>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Hearing<'_> {
+    fn drop(&mut self) {
+        self.shared.waiting().retain(|(ticket, _)| *ticket != self.ticket);
     }
 }

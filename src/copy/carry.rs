@@ -264,9 +264,13 @@ impl Engine<'_> {
                 Err(error) => return Turn::Stop(Stop::new(Side::Source, error)),
             }
             for share in shares.iter_mut().filter(|share| share.error.is_none()) {
-                let (fd, at) = share.end.past(share.moved);
+                let (_, at) = share.end.past(share.moved);
                 let lacks = (n - share.moved) as usize;
-                let put = self.put_fd(fd, at, &pending.bytes[pending.bytes.len() - lacks..]);
+                let put = self.put_fd(
+                    share.end.handle,
+                    at,
+                    &pending.bytes[pending.bytes.len() - lacks..],
+                );
                 share.moved += put.moved;
                 share.error = put.error;
             }

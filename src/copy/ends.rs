@@ -12,6 +12,7 @@ const GROWN: usize = 1 << 20;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct End<'a> {
     pub(super) fd: BorrowedFd<'a>,
+    pub(super) handle: Handle<'a>,
     pub(super) at: Option<u64>,
     pub(super) kind: Kind,
 }

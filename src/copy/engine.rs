@@ -4,10 +4,9 @@ use super::ends::{End, Ends};
 use super::error::Pending;
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
-use crate::source::{Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
+use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
 use crate::{error, source, sys};
 use std::io;
-use std::os::fd::BorrowedFd;
 
 /// One copy under way.
 #[derive(Debug)]
@@ -24,6 +23,8 @@ pub(super) struct Engine<'c> {
     pub(super) prepared: bool,
     /// The next step is a loop over at most so many bytes, whatever the plan.
     pub(super) plain: Option<u64>,
+    /// An end is a stream, whose calls must not block.
+    pub(super) streams: bool,
 }
 
 /// Whether the copy goes on.
@@ -88,6 +89,7 @@ impl<'c> Engine<'c> {
             gone: vec![false; outlets],
             prepared: false,
             plain: None,
+            streams: false,
         };
         loop {
             let flow = match engine.step(source, sink) {
@@ -139,6 +141,7 @@ impl<'c> Engine<'c> {
         self.note_gone(list.list())?;
         let from = self.ends.source(&piece);
         let outlets = list.list();
+        self.streams = of_stream(&piece) || outlets.iter().any(leads_to_stream);
         if let Some(index) = self.writes_its_source(&piece, outlets, left) {
             return Err(Stop::new(Side::Sink(index), error::same_file()));
         }
@@ -151,7 +154,7 @@ impl<'c> Engine<'c> {
         if let (plan::From::Fd { kind, hidden: false, .. }, &Piece::Fd { fd, at, .. }) =
             (from, &piece)
         {
-            let from = End { fd: fd.fd(), at, kind };
+            let from = End { fd: fd.fd(), handle: fd, at, kind };
             if step != Step::End {
                 if let Some(turn) = self.watch(&from, outlets, &to) {
                     return self.settle_turn(turn, source, sink);
@@ -331,11 +334,19 @@ fn live<'a>(outlets: &[Outlet<'a>], to: &[plan::To]) -> Vec<(usize, End<'a>)> {
     let ends = outlets.iter().zip(to).enumerate().filter_map(|(index, pair)| match pair {
         (_, to) if to.discards() => None,
         (&Outlet::Fd { fd, at, .. }, &plan::To::Fd { kind, .. }) => {
-            Some((index, End { fd: fd.fd(), at, kind }))
+            Some((index, End { fd: fd.fd(), handle: fd, at, kind }))
         }
         _ => None,
     });
     ends.collect()
+}
+
+fn of_stream(piece: &Piece<'_>) -> bool {
+    matches!(piece, Piece::Fd { fd, .. } if fd.desc().is_some())
+}
+
+fn leads_to_stream(outlet: &Outlet<'_>) -> bool {
+    matches!(outlet, Outlet::Fd { fd, .. } if fd.desc().is_some())
 }
 
 /// Writes all of `bytes` by `write`, an offset moving along.
@@ -370,7 +381,7 @@ impl Engine<'_> {
     /// Writes `bytes` to `outlet`, waiting for it where the options say so.
     pub(super) fn put(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Outcome {
         match outlet {
-            Outlet::Fd { fd, at, .. } => self.put_fd(fd.fd(), *at, bytes),
+            Outlet::Fd { fd, at, .. } => self.put_fd(*fd, *at, bytes),
             Outlet::Opaque { to, .. } => {
                 let blocked = || Err(io::ErrorKind::WouldBlock.into());
                 write_all(|bytes, _| to.write(bytes), bytes, blocked)
@@ -380,8 +391,14 @@ impl Engine<'_> {
         }
     }
 
-    pub(super) fn put_fd(&self, fd: BorrowedFd<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
-        let write = |bytes: &[u8], past| sys::write(fd, at.map(|at| at + past), bytes);
-        write_all(write, bytes, || self.wait_writable(fd))
+    pub(super) fn put_fd(&self, to: Handle<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
+        let write = |bytes: &[u8], past| match (to.nowait(), to.desc()) {
+            (Some(nowait), Some(desc)) if at.is_none() => {
+                desc.write.begin()?;
+                nowait.write(to.fd(), bytes)
+            }
+            _ => sys::write(to.fd(), at.map(|at| at + past), bytes),
+        };
+        write_all(write, bytes, || self.wait_writable(to))
     }
 }

@@ -6,10 +6,11 @@ use super::error::Pending;
 use super::plan::To;
 use super::{Path, Side};
 use crate::error;
-use crate::source::{Outcome, Outlet, Outlets, Piece, Source};
-use crate::sys::{self, Kind, Watch};
+use crate::poll::{self, Wait, What};
+use crate::source::{Handle, Outcome, Outlet, Outlets, Piece, Source};
+use crate::sys::Kind;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::slice::from_mut;
 
 /// A plain read of so many bytes gets past what a call with two descriptors does not: the urgent
 /// mark of TCP. Mostly there was no obstacle but a peer that was quicker than the question who is
@@ -28,103 +29,156 @@ pub(super) enum Ready {
 }
 
 impl Engine<'_> {
-    /// Whether a call may block in the kernel. Not where a cancel or a watch must be heard.
+    /// Whether a call may block in the kernel. Not where a cancel, a watch, or a deadline must be
+    /// heard.
     pub(super) fn may_block(&self) -> bool {
-        self.options.cancel.is_none() && !self.options.watch_outputs
+        self.options.cancel.is_none() && !self.options.watch_outputs && !self.streams
+    }
+
+    /// Whether to wait where `handle` is not ready: a stream's calls do.
+    fn waits(&self, handle: Handle<'_>) -> bool {
+        self.options.wait || handle.desc().is_some()
     }
 
     /// EAGAIN from a call with two descriptors does not say which of them is not ready, so that
     /// is asked first. (At TCP's urgent mark both are, for ever: only a plain read passes it.)
     pub(super) fn blocked(&self, from: Option<&End<'_>>, to: Option<(usize, &End<'_>)>) -> Ready {
         let mut sides = Vec::with_capacity(2);
-        sides.extend(from.map(|end| (Side::Source, end.kind, Watch::readable(end.fd))));
-        sides.extend(to.map(|(i, end)| (Side::Sink(i), end.kind, Watch::writable(end.fd))));
-        for (side, _, watch) in &mut sides {
-            if let Err(error) = sys::poll(std::slice::from_mut(watch), false) {
+        sides.extend(from.map(|end| (Side::Source, end, wait(end.handle, What::Readable))));
+        sides.extend(to.map(|(i, end)| (Side::Sink(i), end, wait(end.handle, What::Writable))));
+        for (side, _, wait) in &mut sides {
+            if let Err(error) = poll::look(from_mut(wait)) {
                 return Ready::Stop(Stop::new(*side, error));
             }
         }
-        sides.retain(|(.., watch)| !watch.fired());
-        let Some(&(side, ..)) = sides.first() else { return Ready::Both };
+        sides.retain(|(.., wait)| !wait.fired);
+        let Some(&(first, ..)) = sides.first() else { return Ready::Both };
         // A descriptor that blocks answered EAGAIN only because the call was told not to wait.
-        if !self.options.wait && sides.iter().any(|(_, kind, _)| kind.nonblocking()) {
+        let gives_up = |end: &End<'_>| end.kind.nonblocking() && !self.waits(end.handle);
+        if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
             return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
         }
-        match self.wait(sides.into_iter().map(|(.., watch)| watch).collect()) {
-            Ok(_) => Ready::Retry,
-            Err(error) => Ready::Stop(Stop::new(side, error)),
+        let numbers: Vec<_> = sides.iter().map(|&(side, end, _)| (side, end.handle)).collect();
+        let mut waits: Vec<_> = sides.into_iter().map(|(.., wait)| wait).collect();
+        match self.wait(&mut waits) {
+            Ok(()) => Ready::Retry,
+            Err(error) => {
+                let side = numbers.iter().find(|(side, handle)| refused(*side, *handle));
+                Ready::Stop(Stop::new(side.map_or(first, |(side, _)| *side), error))
+            }
         }
     }
 
-    /// Waits until one of `watches` fires and says which; a cancel is an error.
-    fn wait(&self, mut watches: Vec<Watch<'_>>) -> io::Result<Vec<bool>> {
-        let Some(cancel) = &self.options.cancel else {
-            sys::poll(&mut watches, true)?;
-            return Ok(watches.iter().map(Watch::fired).collect());
-        };
-        let wake = cancel.wake()?;
-        let mut watches: Vec<_> =
-            watches.into_iter().chain([Watch::readable(wake.as_fd())]).collect();
-        if !cancel.is_cancelled() {
-            sys::poll(&mut watches, true)?;
-        }
+    /// Waits until one of `waits` fires, or for no reason; a cancel is an error.
+    fn wait(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
+        let Some(cancel) = &self.options.cancel else { return poll::wait(waits, None) };
+        let _hearing = cancel.hear();
         if cancel.is_cancelled() {
             return Err(error::cancelled());
         }
-        Ok(watches.iter().map(Watch::fired).collect())
+        let result = poll::wait(waits, None);
+        if cancel.is_cancelled() { Err(error::cancelled()) } else { result }
     }
 
     /// After a plain read that would block.
     pub(super) fn wait_readable(&self, source: &mut dyn Source) -> io::Result<()> {
-        let would_block = || Err(io::ErrorKind::WouldBlock.into());
-        if !self.options.wait {
-            return would_block();
-        }
         match source.piece(&mut Outlets::new(true)) {
-            Piece::Fd { fd, .. } => self.wait(vec![Watch::readable(fd.fd())]).map(drop),
-            _ => would_block(),
+            Piece::Fd { fd, .. } => self.wait_for(fd, What::Readable),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 
     /// After a plain write that would block.
-    pub(super) fn wait_writable(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
-        if !self.options.wait {
+    pub(super) fn wait_writable(&self, handle: Handle<'_>) -> io::Result<()> {
+        self.wait_for(handle, What::Writable)
+    }
+
+    fn wait_for(&self, handle: Handle<'_>, what: What) -> io::Result<()> {
+        if !self.waits(handle) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        self.wait(vec![Watch::writable(fd)]).map(drop)
+        let mut wait = wait(handle, what);
+        poll::look(from_mut(&mut wait))?;
+        if wait.fired { Ok(()) } else { self.wait(from_mut(&mut wait)) }
     }
 
     /// Before a step that may wait for the source: waits here, where a cancel is heard and, on
     /// request, the loss of an outlet's reader. `None` when the source is ready.
     pub(super) fn watch(&self, from: &End<'_>, outlets: &[Outlet<'_>], to: &[To]) -> Option<Turn> {
-        if self.may_block() || matches!(from.kind, Kind::File { .. } | Kind::Null) {
+        if let Some(turn) = refusal(from, outlets) {
+            return Some(turn);
+        }
+        let listens = self.options.cancel.is_some() || self.options.watch_outputs;
+        if !listens || matches!(from.kind, Kind::File { .. } | Kind::Null) {
             return None;
         }
-        if !self.options.wait && from.kind.nonblocking() {
+        if from.kind.nonblocking() && !self.waits(from.handle) {
             return None;
         }
-        let mut watched = Vec::new();
+        let mut waits = vec![wait(from.handle, What::Readable)];
+        let mut numbers = Vec::new();
         if self.options.watch_outputs {
-            watched.extend(outlets.iter().zip(to).enumerate().filter_map(|(i, pair)| match pair {
-                (Outlet::Fd { .. }, To::Fd { kind: Kind::File { .. } | Kind::Null, .. }) => None,
-                (Outlet::Fd { fd, .. }, To::Fd { .. }) => Some((i, Watch::broken(fd.fd()))),
-                _ => None,
-            }));
+            for (i, pair) in outlets.iter().zip(to).enumerate() {
+                match pair {
+                    (_, To::Fd { kind: Kind::File { .. } | Kind::Null, .. }) => {}
+                    (&Outlet::Fd { fd, .. }, To::Fd { .. }) => {
+                        numbers.push(i);
+                        waits.push(wait(fd, What::Broken));
+                    }
+                    _ => {}
+                }
+            }
         }
-        let numbers: Vec<_> = watched.iter().map(|(i, _)| *i).collect();
-        let mut watches: Vec<_> = watched.into_iter().map(|(_, watch)| watch).collect();
-        watches.push(Watch::readable(from.fd));
-        let fired = match self.wait(watches) {
-            Ok(fired) => fired,
-            Err(error) => return Some(Turn::Stop(Stop::new(Side::Source, error))),
-        };
-        let mut outcomes: Vec<_> = outlets.iter().map(|_| Outcome::default()).collect();
-        let mut any = false;
-        for (i, _) in numbers.iter().zip(&fired).filter(|(_, fired)| **fired) {
-            outcomes[*i].error = Some(error::reader_gone());
-            any = true;
+        let stop = |error| Some(Turn::Stop(Stop::new(Side::Source, error)));
+        loop {
+            if let Err(error) = poll::look(&mut waits) {
+                return refusal(from, outlets).or_else(|| stop(error));
+            }
+            let lost = numbers.iter().zip(&waits[1..]).filter(|(_, wait)| wait.fired);
+            let lost: Vec<_> = lost.map(|(i, _)| (*i, error::reader_gone())).collect();
+            if !lost.is_empty() {
+                return Some(failed(outlets, lost));
+            }
+            if waits[0].fired {
+                return None;
+            }
+            if let Err(error) = self.wait(&mut waits) {
+                return refusal(from, outlets).or_else(|| stop(error));
+            }
         }
-        let moved = Moved { n: 0, path: Path::ReadWrite, outcomes, pending: Pending::default() };
-        any.then_some(Turn::Moved(moved))
     }
+}
+
+fn wait<'a>(handle: Handle<'a>, what: What) -> Wait<'a> {
+    Wait::new(handle.fd(), what, handle.desc())
+}
+
+/// Whether a stream lets nothing through: closed, or past its deadline.
+fn refused(side: Side, handle: Handle<'_>) -> bool {
+    handle.desc().is_some_and(|desc| match side {
+        Side::Source => desc.read.begin().is_err(),
+        Side::Sink(_) => desc.write.begin().is_err(),
+    })
+}
+
+/// A step that must not be tried, since a stream at one end is closed or past its deadline.
+fn refusal(from: &End<'_>, outlets: &[Outlet<'_>]) -> Option<Turn> {
+    if let Some(Err(error)) = from.handle.desc().map(|desc| desc.read.begin()) {
+        return Some(Turn::Stop(Stop::new(Side::Source, error)));
+    }
+    let errors = outlets.iter().enumerate().filter_map(|(i, outlet)| match outlet {
+        Outlet::Fd { fd, .. } => fd.desc()?.write.begin().err().map(|error| (i, error)),
+        _ => None,
+    });
+    let errors: Vec<_> = errors.collect();
+    (!errors.is_empty()).then(|| failed(outlets, errors))
+}
+
+/// Nothing moved, and these outlets failed.
+fn failed(outlets: &[Outlet<'_>], errors: Vec<(usize, io::Error)>) -> Turn {
+    let mut outcomes: Vec<_> = outlets.iter().map(|_| Outcome::default()).collect();
+    for (i, error) in errors {
+        outcomes[i].error = Some(error);
+    }
+    Turn::Moved(Moved { n: 0, path: Path::ReadWrite, outcomes, pending: Pending::default() })
 }

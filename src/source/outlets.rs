@@ -1,28 +1,52 @@
 //! The words of the protocol: pieces, outlets, outcomes, handles.
 
+use crate::poll::Desc;
+use crate::sys::Nowait;
 use std::fmt;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 
-/// A descriptor, as a stream hands it to the copy engine.
-///
-/// Beside the descriptor it will carry how to wait for it; today waiting is by poll(2).
-#[derive(Debug, Clone, Copy)]
+/// A descriptor, as a stream hands it to the copy engine, with how to wait for it.
+#[derive(Clone, Copy)]
 pub struct Handle<'a> {
     fd: BorrowedFd<'a>,
+    stream: Option<(&'a Arc<Desc>, Nowait)>,
 }
 
 impl<'a> Handle<'a> {
     /// A handle for a descriptor that is read and written by plain system calls.
     #[must_use]
     pub fn new(fd: BorrowedFd<'a>) -> Self {
-        Self { fd }
+        Self { fd, stream: None }
+    }
+
+    /// A handle for the descriptor of a stream of ours, whose deadlines hold and whose calls never
+    /// block.
+    pub(crate) fn of_stream(fd: BorrowedFd<'a>, desc: &'a Arc<Desc>, nowait: Nowait) -> Self {
+        Self { fd, stream: Some((desc, nowait)) }
     }
 
     /// The descriptor, for as long as the handle's owner is borrowed.
     #[must_use]
     pub fn fd(self) -> BorrowedFd<'a> {
         self.fd
+    }
+
+    /// What waits for it, if it is of a stream.
+    pub(crate) fn desc(self) -> Option<&'a Arc<Desc>> {
+        self.stream.map(|(desc, _)| desc)
+    }
+
+    /// How its calls are kept from blocking, if it is of a stream.
+    pub(crate) fn nowait(self) -> Option<Nowait> {
+        self.stream.map(|(_, nowait)| nowait)
+    }
+}
+
+impl fmt::Debug for Handle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Handle").field(&self.fd).finish()
     }
 }
 

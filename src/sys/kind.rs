@@ -1,7 +1,8 @@
 //! What a descriptor is, as far as it decides how bytes move.
 
+use super::Nowait;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
-use rustix::net::{SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -54,6 +55,39 @@ impl Identity {
         };
         Ok(Self { kind, device: widen(stat.st_dev), inode: widen(stat.st_ino) })
     }
+}
+
+/// How a stream uses a descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) nowait: Nowait,
+    /// A read that falls short has emptied it: a byte stream that is read without regard to marks or
+    /// messages. Not so on AF_UNIX, where passed descriptors end a read, nor on terminals.
+    pub(crate) drains: bool,
+}
+
+impl Manner {
+    /// Whether its calls may have to wait for somebody.
+    pub(crate) fn waits(self) -> bool {
+        self.nowait != Nowait::Never
+    }
+}
+
+/// How a stream that owns the description of `fd` uses it.
+pub(crate) fn manner(fd: BorrowedFd<'_>) -> io::Result<Manner> {
+    let stat = fstat(fd)?;
+    let drains = match Identity::of(fd)?.kind {
+        Kind::Pipe { .. } => true,
+        Kind::Stream { .. } => sockopt::socket_domain(fd)
+            .is_ok_and(|domain| [AddressFamily::INET, AddressFamily::INET6].contains(&domain)),
+        _ => false,
+    };
+    let nowait = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Socket => Nowait::Socket,
+        FileType::RegularFile | FileType::Directory | FileType::BlockDevice => Nowait::Never,
+        _ => Nowait::Flag,
+    };
+    Ok(Manner { nowait, drains })
 }
 
 /// Whether writes to `fd` go to the end of the file, wherever its offset stands.

@@ -1,10 +1,11 @@
-//! The calls by which Linux moves bytes without showing them to the program.
+//! What only Linux has: above all the calls that move bytes without showing them to the program.
 
 use super::{Call, faults::gate, retry};
+use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{copy_file_range as cfr, sendfile as send};
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 fn flags(block: bool) -> SpliceFlags {
     // Never MORE: it corks sockets for 200 ms. MOVE has had no effect since 2.6.21.
@@ -74,4 +75,31 @@ pub(crate) fn queued(fd: BorrowedFd<'_>) -> io::Result<u64> {
 /// Asks for a pipe of `size` bytes. Beyond the user's quota the answer is EPERM.
 pub(crate) fn set_pipe_size(fd: BorrowedFd<'_>, size: usize) -> io::Result<usize> {
     Ok(fcntl_setpipe_size(fd, size)?)
+}
+
+/// A descriptor that one side makes readable and the other clears: an eventfd(2).
+#[derive(Debug)]
+pub(crate) struct Event(OwnedFd);
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Makes it readable.
+    pub(crate) fn signal(&self) {
+        // The one error there is says that the counter is full, and then it is readable.
+        let _ = retry(|| Ok(rustix::io::write(&self.0, &1_u64.to_ne_bytes())?));
+    }
+
+    /// Makes it unreadable.
+    pub(crate) fn clear(&self) {
+        let _ = retry(|| Ok(rustix::io::read(&self.0, &mut [0; 8])?));
+    }
+}
+
+impl AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
 }

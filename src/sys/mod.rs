@@ -20,16 +20,20 @@ mod faults {
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "other.rs")]
 mod imp;
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod epoll;
 mod errno;
 mod kind;
+mod nowait;
 mod wait;
 
 pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};
 pub(crate) use self::imp::{
-    copy_file_range, pipe_size, queued, sendfile, set_pipe_size, splice, tee,
+    Event, copy_file_range, pipe_size, queued, sendfile, set_pipe_size, splice, tee,
 };
-pub(crate) use self::kind::{Identity, Kind, appends};
-pub(crate) use self::wait::{Watch, poll};
+pub(crate) use self::kind::{Identity, Kind, appends, manner};
+pub(crate) use self::nowait::{Nowait, set_nonblocking};
+pub(crate) use self::wait::{Watch, look, poll, poll_with};
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -1,7 +1,7 @@
 //! Systems without splice and its kin: each call answers `Unsupported`.
 
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 type End<'a> = (BorrowedFd<'a>, Option<u64>);
 
@@ -35,4 +35,38 @@ pub(crate) fn queued(_: BorrowedFd<'_>) -> io::Result<u64> {
 
 pub(crate) fn set_pipe_size(_: BorrowedFd<'_>, _: usize) -> io::Result<usize> {
     unsupported()
+}
+
+/// A descriptor that one side makes readable and the other clears: a pipe.
+#[derive(Debug)]
+pub(crate) struct Event {
+    reader: OwnedFd,
+    writer: OwnedFd,
+}
+
+impl Event {
+    pub(crate) fn new() -> io::Result<Self> {
+        let (reader, writer) = super::pipe()?;
+        super::set_nonblocking(reader.as_fd(), true)?;
+        super::set_nonblocking(writer.as_fd(), true)?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Makes it readable.
+    pub(crate) fn signal(&self) {
+        // A full pipe is readable as it is.
+        let _ = super::retry(|| Ok(rustix::io::write(&self.writer, &[1])?));
+    }
+
+    /// Makes it unreadable.
+    pub(crate) fn clear(&self) {
+        let mut buf = [0; 64];
+        while super::retry(|| Ok(rustix::io::read(&self.reader, &mut buf)?)).is_ok_and(|n| n > 0) {}
+    }
+}
+
+impl AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.reader.as_fd()
+    }
 }

@@ -1,8 +1,10 @@
 //! Waiting for descriptors by poll(2), which knows every kind of them.
 
+use super::Event;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::{Duration, Instant};
 
 /// What to wait for on one descriptor, and what came of it.
 #[derive(Debug)]
@@ -28,19 +30,67 @@ impl<'a> Watch<'a> {
         Self { fd, want: PollFlags::empty(), got: PollFlags::empty() }
     }
 
+    /// The same question once more.
+    pub(crate) fn again(&self) -> Self {
+        Self { fd: self.fd, want: self.want, got: PollFlags::empty() }
+    }
+
+    /// Takes over what came of the same question.
+    pub(crate) fn answer(&mut self, other: &Watch<'_>) {
+        self.got = other.got;
+    }
+
     /// Whether what was waited for has come, or an error that the next call will tell.
     pub(crate) fn fired(&self) -> bool {
         !self.got.is_empty()
     }
 }
 
-/// poll(2): waits until one of `watches` has fired, or looks without waiting.
-pub(crate) fn poll(watches: &mut [Watch<'_>], wait: bool) -> io::Result<()> {
-    let mut list: Vec<_> = watches.iter().map(|w| PollFd::from_borrowed_fd(w.fd, w.want)).collect();
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    super::retry(|| Ok(rustix::event::poll(&mut list, if wait { None } else { Some(&now) })?))?;
+/// poll(2): waits until one of `watches` has fired or the deadline has passed.
+pub(crate) fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    ask(watches, None, || left(deadline)).map(drop)
+}
+
+/// The same, until `event` was signalled too; whether it was.
+pub(crate) fn poll_with(
+    watches: &mut [Watch<'_>],
+    event: &Event,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    ask(watches, Some(event), || left(deadline))
+}
+
+/// poll(2) without waiting: which of `watches` have fired by now.
+pub(crate) fn look(watches: &mut [Watch<'_>]) -> io::Result<()> {
+    ask(watches, None, || Some(Duration::ZERO)).map(drop)
+}
+
+fn left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|at| at.saturating_duration_since(Instant::now()))
+}
+
+fn ask(
+    watches: &mut [Watch<'_>],
+    event: Option<&Event>,
+    patience: impl Fn() -> Option<Duration>,
+) -> io::Result<bool> {
+    let mut list = Vec::with_capacity(watches.len() + 1);
+    list.extend(watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.want)));
+    list.extend(event.map(|event| PollFd::from_borrowed_fd(event.as_fd(), PollFlags::IN)));
+    super::retry(|| {
+        let timeout = patience().map(timespec);
+        Ok(rustix::event::poll(&mut list, timeout.as_ref())?)
+    })?;
     for (watch, answer) in watches.iter_mut().zip(&list) {
         watch.got = answer.revents();
     }
-    Ok(())
+    Ok(event.is_some() && list.last().is_some_and(|answer| !answer.revents().is_empty()))
+}
+
+/// More than sixty years, in seconds.
+const FOR_EVER: i64 = i32::MAX as i64;
+
+/// As long as can be said, where that is shorter.
+pub(crate) fn timespec(length: Duration) -> Timespec {
+    Timespec::try_from(length).unwrap_or(Timespec { tv_sec: FOR_EVER, tv_nsec: 0 })
 }

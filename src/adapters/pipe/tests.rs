@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::park::{self, Hook, Unparker};
+use crate::sys::Watch;
 use std::io::ErrorKind;
 use std::rc::Rc;
 use std::task::Waker;
@@ -12,6 +13,10 @@ use std::time::Instant;
 struct Cancelling;
 
 impl Hook for Cancelling {
+    fn park_on(&self, _: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+        self.park_until(deadline)
+    }
+
     fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
         Err(error::cancelled())
     }

@@ -2,7 +2,7 @@
 
 use super::reader::{at, at_once, counted, one_read};
 use super::{Law, Violation, broken, call, check_reader, places, same};
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 /// Checks that readers made by `make`, each at the start of `content`, keep the laws of `Read`
 /// (see [`check_reader`]) and those of `BufRead`: [`FillBuf`](Law::FillBuf),

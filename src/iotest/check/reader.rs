@@ -1,6 +1,6 @@
 //! The laws of `Read`.
 
-use super::{Law, SIZES, Violation, broken, call, places, retry, same};
+use super::{Law, SIZES, Violation, broken, call, places, same};
 use std::io::{ErrorKind, IoSliceMut, Read};
 
 /// Checks that readers made by `make`, each at the start of `content`, keep the laws of `Read`:

@@ -1,0 +1,109 @@
+//! Taking turns: a lock in the order of arrival, whose waiters can be told to look again.
+
+use super::{Unparker, park_until};
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+const FREE: u8 = 0;
+const HELD: u8 = 1;
+/// Held, and somebody queues. Entered and left under the lock of the queue alone.
+const QUEUED: u8 = 2;
+
+/// One holder at a time, first come first served.
+#[derive(Debug)]
+pub(crate) struct Turns {
+    state: AtomicU8,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug)]
+struct Queue {
+    /// Whoever is taken out has got the turn.
+    waiting: VecDeque<(u64, Unparker)>,
+    next: u64,
+}
+
+/// The turn is held until this is dropped.
+#[derive(Debug)]
+#[must_use = "the turn ends when this is dropped"]
+pub(crate) struct Turn<'a>(&'a Turns);
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        let queue = Queue { waiting: VecDeque::new(), next: 0 };
+        Self { state: AtomicU8::new(FREE), queue: Mutex::new(queue) }
+    }
+
+    /// Waits for the turn. Before each wait `check` tells until when, or why not at all.
+    pub(crate) fn enter(
+        &self,
+        mut check: impl FnMut() -> io::Result<Option<Instant>>,
+    ) -> io::Result<Turn<'_>> {
+        if let Some(turn) = self.try_enter() {
+            return Ok(turn);
+        }
+        let mut queue = self.lock();
+        if self.state.swap(QUEUED, Ordering::AcqRel) == FREE {
+            self.state.store(HELD, Ordering::Relaxed);
+            return Ok(Turn(self));
+        }
+        let ticket = queue.next;
+        queue.next = ticket.wrapping_add(1);
+        queue.waiting.push_back((ticket, Unparker::current()));
+        drop(queue);
+        loop {
+            let parked = check().and_then(park_until);
+            let mut queue = self.lock();
+            let place = queue.waiting.iter().position(|(there, _)| *there == ticket);
+            match (place, parked) {
+                // Whatever came with it: the turn is ours, and must be used or passed on.
+                (None, _) => return Ok(Turn(self)),
+                (Some(_), Ok(())) => {}
+                (Some(place), Err(error)) => {
+                    queue.waiting.remove(place);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
+        let taken = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
+        taken.is_ok().then_some(Turn(self))
+    }
+
+    /// Has everybody in the queue check again.
+    pub(crate) fn recheck(&self) {
+        // A change, although of nothing: either it comes before that of whoever queues up, who
+        // then sees what is to be checked, or after it, and sees him.
+        if self.state.fetch_or(0, Ordering::AcqRel) == QUEUED {
+            self.lock().waiting.iter().for_each(|(_, waiter)| waiter.unpark());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let state = &self.0.state;
+        if state.compare_exchange(HELD, FREE, Ordering::Release, Ordering::Relaxed).is_ok() {
+            return;
+        }
+        let mut queue = self.0.lock();
+        match queue.waiting.pop_front() {
+            Some((_, next)) => {
+                let state_now = if queue.waiting.is_empty() { HELD } else { QUEUED };
+                state.store(state_now, Ordering::Release);
+                drop(queue);
+                next.unpark();
+            }
+            None => state.store(FREE, Ordering::Release),
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! A thread that waits through a backend of its own.
+
+use super::registry::Registry;
+use super::{Desc, Happening, Netpoll};
+use crate::park::{Hook, Installed, Unparker, install};
+use crate::sys::{self, Watch};
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Wake, Waker};
+use std::time::Instant;
+
+/// While this lives, the streams that its thread waits for are registered once, edge-triggered,
+/// with a backend of the thread's own.
+///
+/// A plain thread asks poll(2) each time a stream makes it wait. That needs nothing to be set
+/// up, and costs one call more a wait. A thread that serves the same few streams for long saves the
+/// call. A stream stays with the first thread that waited for it so; everybody else waits for it by
+/// poll(2), as without.
+///
+/// # Examples
+///
+/// ```
+/// use aqueduct::poll::Local;
+/// use aqueduct::stream::Stream;
+/// use std::io::{Read, Write};
+///
+/// let (reader, writer) = std::io::pipe()?;
+/// let mut reader = Stream::from_std(reader)?;
+/// let other = std::thread::spawn(move || (&writer).write_all(b"late"));
+///
+/// # if cfg!(target_os = "linux") {
+/// let local = Local::new()?;
+/// let mut text = String::new();
+/// reader.read_to_string(&mut text)?;
+/// assert_eq!(text, "late");
+/// drop(local);
+/// # }
+/// # other.join().unwrap()?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Local {
+    inner: Rc<Inner>,
+    before: Option<Rc<Inner>>,
+    _hook: Installed,
+}
+
+/// One flow of control, which polls where others park.
+struct Inner {
+    registry: Arc<Registry>,
+    bell: Arc<Bell>,
+    scratch: Cell<Vec<Happening>>,
+}
+
+/// The permit of the thread, and how to reach it in its poll.
+struct Bell {
+    state: AtomicU8,
+    registry: Arc<Registry>,
+}
+
+const RUNNING: u8 = 0;
+const POLLING: u8 = 1;
+const WOKEN: u8 = 2;
+
+thread_local! {
+    static CURRENT: RefCell<Option<Rc<Inner>>> = const { RefCell::new(None) };
+}
+
+impl Local {
+    /// Sets the calling thread up.
+    ///
+    /// # Errors
+    ///
+    /// Those of the backend, and `Unsupported` where there is none.
+    pub fn new() -> io::Result<Self> {
+        let registry = Registry::new()?;
+        let state = AtomicU8::new(RUNNING);
+        let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
+        let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
+        let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
+        let before = CURRENT.with(|current| current.replace(Some(Rc::clone(&inner))));
+        Ok(Self { inner, before, _hook: hook })
+    }
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        // A thread whose locals are gone has no current one any more.
+        let _ = CURRENT.try_with(|current| current.replace(self.before.take()));
+        self.inner.registry.evict();
+    }
+}
+
+impl fmt::Debug for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Local").finish_non_exhaustive()
+    }
+}
+
+fn current() -> Option<Rc<Inner>> {
+    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+}
+
+/// Whether all of these are registered with this thread's backend by now, so that polling it
+/// waits for them.
+pub(super) fn settle<'a>(
+    all: impl Iterator<Item = (BorrowedFd<'a>, Option<&'a Arc<Desc>>)>,
+) -> io::Result<bool> {
+    let Some(inner) = current() else { return Ok(false) };
+    for (fd, desc) in all {
+        let Some(desc) = desc else { return Ok(false) };
+        if !desc.settle(fd, &inner.registry)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
+/// read can prove that nothing is left.
+pub(crate) fn keeps(desc: &Desc) -> bool {
+    Registry::EDGES && current().is_some_and(|inner| desc.lives_at(&inner.registry))
+}
+
+impl Inner {
+    /// Polls the backend and tells whom it concerns.
+    fn poll(&self, until: Option<Instant>) -> io::Result<()> {
+        let mut list = self.scratch.take();
+        // Whoever is woken by an event is this thread, most of all, and it is awake then.
+        // A permit left meanwhile is for this sleep, which ends.
+        let awake = || self.bell.state.store(RUNNING, Ordering::SeqCst);
+        let result = self.registry.turn(until, &mut list, awake);
+        self.scratch.set(list);
+        result
+    }
+
+    /// Sleeps by `wait`, unless the permit is there, and takes the permit.
+    fn sleep(&self, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let state = &self.bell.state;
+        let asleep = state.compare_exchange(RUNNING, POLLING, Ordering::Relaxed, Ordering::Relaxed);
+        let result = if asleep.is_ok() { wait() } else { Ok(()) };
+        state.swap(RUNNING, Ordering::Acquire);
+        result
+    }
+}
+
+impl Hook for Inner {
+    fn park_until(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.sleep(|| self.poll(deadline))
+    }
+
+    fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+        // The backend's own descriptor is readable when it has something to tell.
+        let own = Watch::readable(self.registry.backend.as_fd());
+        let mut all: Vec<_> = watches.iter().map(Watch::again).chain([own]).collect();
+        self.sleep(|| sys::poll(&mut all, deadline))?;
+        for (watch, done) in watches.iter_mut().zip(&all) {
+            watch.answer(done);
+        }
+        if all.last().is_some_and(Watch::fired) {
+            self.poll(Some(Instant::now()))?;
+        }
+        Ok(())
+    }
+
+    fn unparker(&self) -> Unparker {
+        Unparker::from(Waker::from(Arc::clone(&self.bell)))
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if self.state.swap(WOKEN, Ordering::Release) == POLLING {
+            self.registry.backend.wake();
+        }
+    }
+}

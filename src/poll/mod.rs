@@ -1,0 +1,116 @@
+//! The netpoller: who waits for which descriptor, and until when.
+//!
+//! Go's netpoller gives goroutines descriptors that seem to block; this one gives them to threads
+//! and, later, to tasks. Its parts:
+//!
+//! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
+//!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered.
+//! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
+//! * `Registry`, the descriptors of one backend, and the events that reach them.
+//! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
+//!   poll(2), which needs no registration and is the yardstick for all backends.
+//! * [`Poller`], the backend laid bare for programs with an event loop of their own.
+
+mod deadline;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod epoll;
+mod local;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod none;
+mod poller;
+mod registry;
+mod side;
+mod wait;
+mod word;
+
+pub use self::local::Local;
+pub(crate) use self::local::keeps;
+pub use self::poller::{Backend, Builder, Event, Events, Poller};
+pub(crate) use self::registry::Desc;
+pub(crate) use self::side::Side;
+pub(crate) use self::wait::{Wait, What, look, wait};
+pub(crate) use self::word::State;
+
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Instant;
+
+/// What an event names: chosen by whoever opens the descriptor, never a descriptor's number.
+pub type Key = u64;
+
+/// In which directions a descriptor is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "a descriptor has two directions")]
+pub struct Interest {
+    /// Until it can be read, or has ended.
+    pub readable: bool,
+    /// Until it can be written, or nobody reads any more.
+    pub writable: bool,
+}
+
+impl Interest {
+    /// Reading alone.
+    pub const READABLE: Self = Self { readable: true, writable: false };
+    /// Writing alone.
+    pub const WRITABLE: Self = Self { readable: false, writable: true };
+    /// Both directions.
+    pub const BOTH: Self = Self { readable: true, writable: true };
+}
+
+/// When a ready descriptor is reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Mode {
+    /// At each wait, as long as it is ready.
+    Level,
+    /// Once, each time something arrives or room appears. Whoever reads goes on until
+    /// `WouldBlock`; what is left unread is not reported again.
+    Edge,
+}
+
+/// What a backend can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Caps {
+    /// It has [`Mode::Edge`].
+    pub(crate) edge: bool,
+}
+
+/// What happened to one descriptor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Happening {
+    pub(crate) key: Key,
+    pub(crate) readable: bool,
+    pub(crate) writable: bool,
+    /// The peer has ended or failed, or urgent data is there: a short read proves nothing.
+    pub(crate) hung_up: bool,
+}
+
+/// The contract of a backend.
+///
+/// Methods take `&self` and may be called from any thread, while another one polls too. A
+/// descriptor is closed before it is given up by its owner.
+pub(crate) trait Netpoll: Sized {
+    const CAPS: Caps;
+
+    /// netpollinit.
+    fn init() -> io::Result<Self>;
+
+    /// netpollopen. `PermissionDenied` for what is always ready, as regular files are.
+    fn open(&self, fd: BorrowedFd<'_>, key: Key, what: Interest, mode: Mode) -> io::Result<()>;
+
+    /// Watches an open descriptor for something else. What is ready is reported again.
+    fn modify(&self, fd: BorrowedFd<'_>, key: Key, what: Interest, mode: Mode) -> io::Result<()>;
+
+    /// netpollclose.
+    fn close(&self, fd: BorrowedFd<'_>) -> io::Result<()>;
+
+    /// netpoll: appends to `list` what has happened, waiting until something has, `until`, or
+    /// [`wake`](Self::wake). Returns whether that was called since the last time.
+    fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool>;
+
+    /// netpollBreak: ends the poll under way, or the next one. Any number of calls count once.
+    fn wake(&self);
+
+    /// netpollIsPollDescriptor.
+    fn is_poll_descriptor(&self, fd: RawFd) -> bool;
+}

@@ -1,0 +1,226 @@
+//! The backend for programs with an event loop of their own.
+
+use super::registry::Backend as Inner;
+use super::{Happening, Interest, Key, Mode, Netpoll};
+use crate::error;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, Instant};
+
+/// A way to ask the system which descriptors are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// epoll(7), of Linux.
+    Epoll,
+}
+
+impl Backend {
+    /// By the names that `AQUEDUCT_POLLER` takes.
+    const NAMES: [(&'static str, Self); 1] = [("epoll", Self::Epoll)];
+
+    /// What the environment asks for, or the system's best.
+    pub(super) fn chosen() -> io::Result<Self> {
+        let Some(name) = std::env::var_os("AQUEDUCT_POLLER").filter(|name| !name.is_empty()) else {
+            return Ok(Self::Epoll);
+        };
+        let found = Self::NAMES.iter().find(|(known, _)| name == **known);
+        found.map(|(_, backend)| *backend).ok_or_else(|| error::no_backend(&name, &Self::NAMES))
+    }
+}
+
+/// Watches descriptors and tells which of them are ready: the core of an event loop.
+///
+/// Streams need none. It is for programs that have a loop of their own, and takes any descriptor
+/// that the system can watch. All methods may be called from any thread, while another one waits.
+///
+/// A descriptor is to be [deleted](Self::delete) before it is closed. One that was not is watched
+/// on while a duplicate of it is open anywhere, and its events go on to come under its key.
+///
+/// # Examples
+///
+/// ```
+/// use aqueduct::poll::{Events, Interest, Mode, Poller};
+/// use std::io::Write;
+///
+/// # if cfg!(target_os = "linux") {
+/// let (reader, mut writer) = std::io::pipe()?;
+/// let poller = Poller::new()?;
+/// poller.add(&reader, 7, Interest::READABLE, Mode::Level)?;
+/// writer.write_all(b"news")?;
+///
+/// let mut events = Events::new();
+/// poller.wait(&mut events, None)?;
+/// assert!(events.iter().any(|event| event.key == 7 && event.readable));
+/// poller.delete(&reader)?;
+/// # }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Poller {
+    backend: Inner,
+}
+
+/// Makes a [`Poller`] with options.
+#[derive(Debug, Clone, Default)]
+pub struct Builder {
+    backend: Option<Backend>,
+}
+
+impl Builder {
+    /// Use this backend, whatever the environment says.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
+        self
+    }
+
+    /// Makes the poller.
+    ///
+    /// # Errors
+    ///
+    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
+    /// the system has none; those of the system.
+    pub fn build(&self) -> io::Result<Poller> {
+        match self.backend.map_or_else(Backend::chosen, Ok)? {
+            Backend::Epoll => Ok(Poller { backend: Inner::init()? }),
+        }
+    }
+}
+
+impl Poller {
+    /// A poller with the backend that the environment variable `AQUEDUCT_POLLER` names, or else the
+    /// system's best.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Builder::build`].
+    pub fn new() -> io::Result<Self> {
+        Builder::default().build()
+    }
+
+    /// A poller with options.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// Watches a descriptor. If it is ready already, the next wait tells so.
+    ///
+    /// # Errors
+    ///
+    /// `PermissionDenied` for what is always ready, as regular files are; `AlreadyExists` if it is
+    /// watched already; `InvalidInput` for the key `u64::MAX`; those of the system.
+    pub fn add(&self, fd: impl AsFd, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
+        free(key)?;
+        self.backend.open(fd.as_fd(), key, interest, mode)
+    }
+
+    /// Watches a descriptor otherwise than before. What is ready is told again, under
+    /// [`Mode::Edge`] too.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is not watched; those of [`add`](Self::add).
+    pub fn modify(
+        &self,
+        fd: impl AsFd,
+        key: Key,
+        interest: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        free(key)?;
+        self.backend.modify(fd.as_fd(), key, interest, mode)
+    }
+
+    /// Watches a descriptor no more. An event that was already told to another thread may still
+    /// be on its way.
+    ///
+    /// # Errors
+    ///
+    /// `NotFound` if it is not watched; those of the system.
+    pub fn delete(&self, fd: impl AsFd) -> io::Result<()> {
+        self.backend.close(fd.as_fd())
+    }
+
+    /// Waits until a descriptor is ready, for `timeout` at most, or until [`wake`](Self::wake).
+    /// `events` then holds what happened, and nothing after a timeout or a wake alone. Never earlier
+    /// than the timeout, which is rounded up to milliseconds on some systems.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system; never `Interrupted`.
+    pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        events.list.clear();
+        // What cannot be said as a point in time is too far away to come.
+        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        self.backend.poll(until, &mut events.list).map(drop)
+    }
+
+    /// Ends the wait under way on another thread, or else the next one. Any number of wakes end
+    /// one wait.
+    pub fn wake(&self) {
+        self.backend.wake();
+    }
+
+    /// Whether `fd` is one of the poller's own, so that a program that closes all descriptors can
+    /// spare it.
+    #[must_use]
+    pub fn is_poll_descriptor(&self, fd: impl AsFd) -> bool {
+        self.backend.is_poll_descriptor(fd.as_fd().as_raw_fd())
+    }
+}
+
+fn free(key: Key) -> io::Result<()> {
+    if key == Key::MAX { Err(error::key_taken()) } else { Ok(()) }
+}
+
+/// What a [wait](Poller::wait) has told.
+#[derive(Debug, Default)]
+pub struct Events {
+    list: Vec<Happening>,
+}
+
+/// One descriptor is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Event {
+    /// The key it was added under.
+    pub key: Key,
+    /// A read does not wait: bytes, the end, or an error are there.
+    pub readable: bool,
+    /// A write does not wait: there is room, or an error.
+    pub writable: bool,
+    /// The peer has ended or failed, or urgent data is there: a short read proves nothing.
+    pub hung_up: bool,
+}
+
+impl Events {
+    /// Room for events.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The events, a descriptor each.
+    pub fn iter(&self) -> impl Iterator<Item = Event> + '_ {
+        self.list.iter().map(|&Happening { key, readable, writable, hung_up }| Event {
+            key,
+            readable,
+            writable,
+            hung_up,
+        })
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}

@@ -1,0 +1,229 @@
+//! The descriptors of one backend.
+
+use super::{Happening, Interest, Key, Mode, Netpoll, Side};
+use std::io::{self, ErrorKind};
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(super) use super::epoll::Epoll as Backend;
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(super) use super::none::None as Backend;
+
+/// What the poller knows of a stream. It lies with the stream and is shared with the registry
+/// that watches it, which may hold it a moment longer.
+#[derive(Debug)]
+pub(crate) struct Desc {
+    pub(crate) read: Side,
+    pub(crate) write: Side,
+    home: Mutex<Home>,
+}
+
+/// Where a stream's events arrive. Nowhere, until somebody first has to wait for it there.
+#[derive(Debug)]
+enum Home {
+    None,
+    /// No backend takes it, since it never makes anybody wait.
+    AlwaysReady,
+    At(Weak<Registry>, Key),
+}
+
+impl Desc {
+    pub(crate) fn new() -> Arc<Self> {
+        let (read, write) = (Side::new(), Side::new());
+        Arc::new(Self { read, write, home: Mutex::new(Home::None) })
+    }
+
+    /// Makes `registry` the home if there is none; whether it is.
+    pub(crate) fn settle(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        registry: &Arc<Registry>,
+    ) -> io::Result<bool> {
+        let mut home = self.home();
+        match &*home {
+            Home::AlwaysReady => return Ok(false),
+            Home::At(there, _) => return Ok(there.as_ptr() == Arc::as_ptr(registry)),
+            Home::None => {}
+        }
+        match registry.open(fd, self) {
+            Ok(key) => {
+                *home = Home::At(Arc::downgrade(registry), key);
+                Ok(true)
+            }
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                *home = Home::AlwaysReady;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether events of `registry` keep the words up to date.
+    pub(crate) fn lives_at(&self, registry: &Arc<Registry>) -> bool {
+        matches!(&*self.home(), Home::At(there, _) if there.as_ptr() == Arc::as_ptr(registry))
+    }
+
+    /// No events any more, before the descriptor is closed or given away.
+    pub(crate) fn leave(&self, fd: BorrowedFd<'_>) {
+        let home = std::mem::replace(&mut *self.home(), Home::None);
+        if let Home::At(there, key) = home {
+            if let Some(registry) = there.upgrade() {
+                registry.close(fd, key);
+            }
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        self.read.close();
+        self.write.close();
+    }
+
+    fn home(&self) -> MutexGuard<'_, Home> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A backend and the descriptors it watches.
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) backend: Backend,
+    slots: Mutex<Slots>,
+}
+
+/// A key is a slot and its generation, so that an event of a descriptor that is gone, already on
+/// its way, never reaches the one that came after it.
+#[derive(Debug, Default)]
+struct Slots {
+    list: Vec<Slot>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    desc: Weak<Desc>,
+}
+
+impl Registry {
+    pub(crate) const EDGES: bool = Backend::CAPS.edge;
+
+    pub(crate) fn new() -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { backend: Backend::init()?, slots: Mutex::default() }))
+    }
+
+    fn open(&self, fd: BorrowedFd<'_>, desc: &Arc<Desc>) -> io::Result<Key> {
+        let key = self.slots().insert(Arc::downgrade(desc));
+        let opened = self.backend.open(fd, key, Interest::BOTH, Mode::Edge);
+        if opened.is_err() {
+            self.slots().remove(key);
+        }
+        opened.map(|()| key)
+    }
+
+    fn close(&self, fd: BorrowedFd<'_>, key: Key) {
+        // Whatever it answers, the slot must go: its generation keeps late events away.
+        let _ = self.backend.close(fd);
+        self.slots().remove(key);
+    }
+
+    /// Polls once and tells those whom it concerns, `awake` being called in between. `list` is
+    /// scratch room.
+    pub(crate) fn turn(
+        &self,
+        until: Option<Instant>,
+        list: &mut Vec<Happening>,
+        awake: impl FnOnce(),
+    ) -> io::Result<()> {
+        list.clear();
+        let result = self.backend.poll(until, list);
+        awake();
+        for happening in list.iter() {
+            // The lock is not held while somebody is woken, who may want it.
+            let Some(desc) = self.slots().get(happening.key) else { continue };
+            if happening.readable {
+                desc.read.ready(happening.hung_up);
+            }
+            if happening.writable {
+                desc.write.ready(happening.hung_up);
+            }
+        }
+        result.map(drop)
+    }
+
+    /// Sends everybody away, to register anew elsewhere.
+    pub(crate) fn evict(&self) {
+        let list = std::mem::take(&mut self.slots().list);
+        for desc in list.iter().filter_map(|slot| slot.desc.upgrade()) {
+            *desc.home() = Home::None;
+            desc.read.recheck();
+            desc.write.recheck();
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slots {
+    fn insert(&mut self, desc: Weak<Desc>) -> Key {
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.list[index as usize].desc = desc;
+                index
+            }
+            None => {
+                self.list.push(Slot { generation: 0, desc });
+                (self.list.len() - 1) as u32
+            }
+        };
+        key(index, self.list[index as usize].generation)
+    }
+
+    fn get(&self, key: Key) -> Option<Arc<Desc>> {
+        let (index, generation) = (key as u32, (key >> 32) as u32);
+        let slot = self.list.get(index as usize)?;
+        if slot.generation == generation { slot.desc.upgrade() } else { None }
+    }
+
+    fn remove(&mut self, key: Key) {
+        let (index, generation) = (key as u32, (key >> 32) as u32);
+        if let Some(slot) = self.list.get_mut(index as usize) {
+            if slot.generation == generation {
+                slot.generation = (generation + 1) & GENERATIONS;
+                slot.desc = Weak::new();
+                self.free.push(index);
+            }
+        }
+    }
+}
+
+/// One bit short, so that no key is the one by which backends are woken.
+const GENERATIONS: u32 = u32::MAX >> 1;
+
+fn key(index: u32, generation: u32) -> Key {
+    Key::from(generation) << 32 | Key::from(index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_of_a_former_generation_reaches_nobody() {
+        let mut slots = Slots::default();
+        let (first, second) = (Desc::new(), Desc::new());
+        let old = slots.insert(Arc::downgrade(&first));
+        assert!(slots.get(old).is_some_and(|desc| Arc::ptr_eq(&desc, &first)));
+        slots.remove(old);
+        let new = slots.insert(Arc::downgrade(&second));
+        assert_eq!(old as u32, new as u32, "the slot is used again");
+        assert!(slots.get(old).is_none());
+        slots.remove(old);
+        assert!(slots.get(new).is_some_and(|desc| Arc::ptr_eq(&desc, &second)));
+        drop(second);
+        assert!(slots.get(new).is_none());
+    }
+}

@@ -1,0 +1,125 @@
+//! One direction of a stream: its word, its deadline, and who waits.
+
+use super::deadline::Deadline;
+use super::word::{State, Word};
+use crate::error;
+use crate::park::{Turn, Turns, Unparker};
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+/// See the [module](self). Whoever waits for an event has the direction to himself: callers
+/// take turns.
+#[derive(Debug)]
+pub(crate) struct Side {
+    word: Word,
+    deadline: Deadline,
+    turns: Turns,
+    /// The place of the waiter. It is filled before `WAITING` is set, so that whoever takes
+    /// `WAITING` out finds somebody there: this waiter or, after it has gone, a later one, who is
+    /// woken for nothing then, as every wait may be.
+    waiter: Mutex<Option<Unparker>>,
+}
+
+/// What a round of the caller's loop starts from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Round {
+    pub(crate) seen: State,
+    pub(crate) deadline: Option<Instant>,
+}
+
+impl Side {
+    pub(crate) fn new() -> Self {
+        Self {
+            word: Word::new(),
+            deadline: Deadline::none(),
+            turns: Turns::new(),
+            waiter: Mutex::new(None),
+        }
+    }
+
+    /// Starts a round: fails if the side is closed or its deadline has passed, even if bytes are
+    /// there.
+    pub(crate) fn begin(&self) -> io::Result<Round> {
+        let seen = self.word.begin();
+        if seen.is_closed() {
+            return Err(error::closed());
+        }
+        let deadline = self.deadline.get();
+        if deadline.is_some_and(|at| at <= Instant::now()) {
+            return Err(error::timed_out());
+        }
+        Ok(Round { seen, deadline })
+    }
+
+    pub(crate) fn word(&self) -> &Word {
+        &self.word
+    }
+
+    /// Waits for the direction. The side may be closed meanwhile, or its deadline pass.
+    pub(crate) fn enter(&self, until: Option<Instant>) -> io::Result<Turn<'_>> {
+        self.turns.enter(|| {
+            let deadline = self.begin()?.deadline;
+            if until.is_some_and(|at| at <= Instant::now()) {
+                return Err(error::timed_out());
+            }
+            Ok([deadline, until].into_iter().flatten().min())
+        })
+    }
+
+    /// Takes the direction if nobody has it.
+    pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
+        self.turns.try_enter()
+    }
+
+    /// Sets or clears the deadline, for a wait under way too.
+    pub(crate) fn set_deadline(&self, at: Option<Instant>) {
+        self.deadline.set(at);
+        self.recheck();
+        self.turns.recheck();
+    }
+
+    /// An event came.
+    pub(crate) fn ready(&self, hung_up: bool) {
+        if self.word.ready(hung_up) {
+            self.wake();
+        }
+    }
+
+    pub(crate) fn close(&self) {
+        if self.word.close() {
+            self.wake();
+        }
+        self.turns.recheck();
+    }
+
+    /// Somebody else than an event has a reason for the waiter to look again.
+    pub(crate) fn recheck(&self) {
+        if self.word.recheck() {
+            self.wake();
+        }
+    }
+
+    /// Announces the running flow of control as waiting from the state that `seen` tells; `false`
+    /// if something has happened since.
+    pub(crate) fn park(&self, seen: State, me: &Unparker) -> bool {
+        {
+            let mut place = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+            if !place.as_ref().is_some_and(|there| there.wakes_as(me)) {
+                *place = Some(me.clone());
+            }
+        }
+        self.word.park(seen)
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.word.unpark();
+    }
+
+    fn wake(&self) {
+        let place = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(waiter) = &*place {
+            waiter.unpark();
+        }
+    }
+}

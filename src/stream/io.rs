@@ -1,0 +1,233 @@
+//! What all handles of a stream share: its descriptor, and the loop that tries, waits and tries
+//! again.
+
+use super::{Control, Handle, Outlet, Piece};
+use crate::error;
+use crate::poll::{Desc, Side, State, Wait, What, keeps, wait};
+use crate::sys::{self, Nowait};
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+#[derive(Debug)]
+pub(super) struct Inner<T: AsFd> {
+    /// There until it is given back.
+    io: Option<T>,
+    desc: Arc<Desc>,
+    nowait: Nowait,
+    /// Its description was blocking before.
+    restore: bool,
+    /// A read that falls short has left nothing, unless the peer has hung up.
+    drains: bool,
+    read_timeout: Timeout,
+    write_timeout: Timeout,
+}
+
+impl<T: AsFd> Inner<T> {
+    pub(super) fn new(io: T) -> Result<Self> {
+        let fd = io.as_fd();
+        let manner = sys::manner(fd)?;
+        let restore = manner.waits() && !sys::set_nonblocking(fd, true)?;
+        Ok(Self {
+            desc: Desc::new(),
+            nowait: manner.nowait,
+            restore,
+            drains: manner.drains,
+            read_timeout: Timeout::none(),
+            write_timeout: Timeout::none(),
+            io: Some(io),
+        })
+    }
+
+    pub(super) fn into_std(mut self) -> std::result::Result<T, (Self, std::io::Error)> {
+        if self.restore {
+            if let Err(error) = sys::set_nonblocking(self.as_fd(), false) {
+                return Err((self, error));
+            }
+        }
+        self.desc.leave(self.as_fd());
+        let io = self.io.take();
+        Ok(io.expect("it is taken here alone, and with it the stream ends"))
+    }
+
+    pub(super) fn get_ref(&self) -> &T {
+        self.io.as_ref().expect("it is taken where the stream ends")
+    }
+
+    pub(super) fn desc(&self) -> &Desc {
+        &self.desc
+    }
+
+    pub(super) fn control(&self) -> Control {
+        Control::new(Arc::clone(&self.desc))
+    }
+
+    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) {
+        self.read_timeout.set(timeout);
+    }
+
+    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.write_timeout.set(timeout);
+    }
+
+    pub(super) fn piece(&self) -> Piece<'_> {
+        let fd = Handle::of_stream(self.as_fd(), &self.desc, self.nowait);
+        Piece::Fd { fd, max: u64::MAX, at: None, hidden: false }
+    }
+
+    pub(super) fn outlet(&self) -> Outlet<'_> {
+        let fd = Handle::of_stream(self.as_fd(), &self.desc, self.nowait);
+        Outlet::Fd { fd, max: u64::MAX, at: None }
+    }
+
+    pub(super) fn read(&self, buf: &mut [u8]) -> Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let len = buf.len();
+        self.reading(len, |nowait, fd| nowait.read(fd, buf))
+    }
+
+    pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let len = bufs.iter().map(|buf| buf.len()).sum();
+        if len == 0 {
+            return Ok(0);
+        }
+        self.reading(len, |nowait, fd| nowait.read_vectored(fd, bufs))
+    }
+
+    pub(super) fn peek(&self, buf: &mut [u8]) -> Result<usize> {
+        if self.nowait != Nowait::Socket {
+            return Err(error::peeks_no_socket());
+        }
+        // What was peeked at is still there, however short the answer.
+        self.reading(0, |nowait, fd| nowait.peek(fd, buf))
+    }
+
+    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
+        let until = self.write_timeout.starting_now();
+        let side = &self.desc.write;
+        let _turn = side.enter(until)?;
+        let mut done = 0;
+        loop {
+            let rest = &bytes[done..];
+            let step = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write(fd, rest);
+            match self.perform(side, What::Writable, until, step) {
+                Ok((0, _)) => return Ok(done),
+                Ok((n, _)) => done += n.min(rest.len()),
+                Err(error) if done == 0 => return Err(error),
+                // It comes again at the next call.
+                Err(_) => return Ok(done),
+            }
+            if done == bytes.len() {
+                return Ok(done);
+            }
+        }
+    }
+
+    pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<usize> {
+        let until = self.write_timeout.starting_now();
+        let side = &self.desc.write;
+        let _turn = side.enter(until)?;
+        let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
+        self.perform(side, What::Writable, until, call).map(|(n, _)| n)
+    }
+
+    pub(super) fn try_read(&self, buf: &mut [u8]) -> Result<usize> {
+        let Some(_turn) = self.desc.read.try_enter() else { return would_block() };
+        self.desc.read.begin()?;
+        if buf.is_empty() { Ok(0) } else { self.nowait.read(self.as_fd(), buf) }
+    }
+
+    pub(super) fn try_write(&self, bytes: &[u8]) -> Result<usize> {
+        let Some(_turn) = self.desc.write.try_enter() else { return would_block() };
+        self.desc.write.begin()?;
+        self.nowait.write(self.as_fd(), bytes)
+    }
+
+    /// One read of `len` bytes at most.
+    fn reading(
+        &self,
+        len: usize,
+        call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
+    ) -> Result<usize> {
+        let until = self.read_timeout.starting_now();
+        let side = &self.desc.read;
+        let _turn = side.enter(until)?;
+        let (n, seen) = self.perform(side, What::Readable, until, call)?;
+        if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
+            side.word().note_drained(seen);
+        }
+        Ok(n)
+    }
+
+    /// The seam: tries `call`, which must not wait, and waits where it would have, until it goes on.
+    /// Answers the word's state before the call that did, too.
+    fn perform(
+        &self,
+        side: &Side,
+        what: What,
+        until: Option<Instant>,
+        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
+    ) -> Result<(usize, State)> {
+        let fd = self.as_fd();
+        loop {
+            let round = side.begin()?;
+            if round.seen.is_ready() || !keeps(&self.desc) {
+                match call(self.nowait, fd) {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    done => return done.map(|n| (n, round.seen)),
+                }
+                if side.word().drained(round.seen).is_none() {
+                    continue;
+                }
+            }
+            if until.is_some_and(|at| at <= Instant::now()) {
+                return Err(error::timed_out());
+            }
+            wait(&mut [Wait::new(fd, what, Some(&self.desc))], until)?;
+        }
+    }
+}
+
+fn would_block() -> Result<usize> {
+    Err(ErrorKind::WouldBlock.into())
+}
+
+impl<T: AsFd> AsFd for Inner<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.get_ref().as_fd()
+    }
+}
+
+impl<T: AsFd> Drop for Inner<T> {
+    fn drop(&mut self) {
+        if let Some(io) = &self.io {
+            self.desc.leave(io.as_fd());
+        }
+    }
+}
+
+/// Nanoseconds; 0 is for ever.
+#[derive(Debug)]
+struct Timeout(AtomicU64);
+
+impl Timeout {
+    fn none() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    fn set(&self, timeout: Option<Duration>) {
+        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(timeout.map_or(0, |timeout| nanoseconds(timeout).max(1)), Ordering::Relaxed);
+    }
+
+    fn starting_now(&self) -> Option<Instant> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            n => Instant::now().checked_add(Duration::from_nanos(n)),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! epoll(7).
+
+use super::{Event, retry};
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+pub(crate) use rustix::event::epoll::{Event as Happened, EventFlags as Flags};
+
+/// An instance, with an event of its own by which a wait is ended.
+#[derive(Debug)]
+pub(crate) struct Epoll {
+    epoll: OwnedFd,
+    event: Event,
+}
+
+impl Epoll {
+    /// `wake` is the key under which [`signal`](Self::signal) shows.
+    pub(crate) fn new(wake: u64) -> io::Result<Self> {
+        let this = Self { epoll: epoll::create(CreateFlags::CLOEXEC)?, event: Event::new()? };
+        // Each write of an eventfd is an edge, so nobody has to read it.
+        this.add(this.event.as_fd(), wake, EventFlags::IN | EventFlags::ET)?;
+        Ok(this)
+    }
+
+    pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, flags: Flags) -> io::Result<()> {
+        Ok(epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)?)
+    }
+
+    pub(crate) fn modify(&self, fd: BorrowedFd<'_>, key: u64, flags: Flags) -> io::Result<()> {
+        Ok(epoll::modify(&self.epoll, fd, EventData::new_u64(key), flags)?)
+    }
+
+    pub(crate) fn delete(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        Ok(epoll::delete(&self.epoll, fd)?)
+    }
+
+    /// Appends what has happened to `list`, within its capacity. Empty-handed at the deadline,
+    /// and never before it.
+    pub(crate) fn wait(
+        &self,
+        list: &mut Vec<Happened>,
+        deadline: Option<Instant>,
+    ) -> io::Result<()> {
+        retry(|| {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            let timeout = left.map(super::wait::timespec);
+            epoll::wait(&self.epoll, rustix::buffer::spare_capacity(list), timeout.as_ref())?;
+            Ok(())
+        })
+    }
+
+    pub(crate) fn signal(&self) {
+        self.event.signal();
+    }
+
+    pub(crate) fn is(&self, fd: RawFd) -> bool {
+        fd == self.epoll.as_raw_fd() || fd == self.event.as_fd().as_raw_fd()
+    }
+}
+
+impl AsFd for Epoll {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.as_fd()
+    }
+}

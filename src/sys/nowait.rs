@@ -1,0 +1,123 @@
+//! Reading and writing without waiting, whatever the descriptor is and whoever shares it.
+
+use super::{Call, faults::gate, retry};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send, sendmsg,
+};
+use std::io::{self, IoSlice, IoSliceMut};
+use std::os::fd::BorrowedFd;
+
+/// How a call on a descriptor is kept from waiting. Each answers `WouldBlock` instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Nowait {
+    /// Its description is `O_NONBLOCK`: read(2) and write(2).
+    Flag,
+    /// It is a socket: `MSG_DONTWAIT`, whatever its flags. A lost peer raises no signal.
+    Socket,
+    /// Each call says so, by `RWF_NOWAIT` of preadv2(2), which pipes know on recent kernels.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Call,
+    /// It never waits, or not for a peer: a regular file, /dev/null.
+    Never,
+}
+
+impl Nowait {
+    pub(crate) fn read(self, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+        retry(|| {
+            let len = gate(Call::Read, buf.len())?;
+            let buf = &mut buf[..len];
+            Ok(match self {
+                Self::Flag | Self::Never => rustix::io::read(fd, buf)?,
+                Self::Socket => recv(fd, buf, RecvFlags::DONTWAIT)?.0,
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                Self::Call => by_call::read(fd, &mut [IoSliceMut::new(buf)])?,
+            })
+        })
+    }
+
+    pub(crate) fn read_vectored(
+        self,
+        fd: BorrowedFd<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> io::Result<usize> {
+        retry(|| {
+            gate(Call::Read, usize::MAX)?;
+            Ok(match self {
+                Self::Flag | Self::Never => rustix::io::readv(fd, bufs)?,
+                Self::Socket => {
+                    let mut none = RecvAncillaryBuffer::default();
+                    recvmsg(fd, bufs, &mut none, RecvFlags::DONTWAIT)?.bytes
+                }
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                Self::Call => by_call::read(fd, bufs)?,
+            })
+        })
+    }
+
+    /// Reads and leaves the bytes where they are; only sockets can.
+    pub(crate) fn peek(self, fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
+        retry(|| Ok(recv(fd, &mut *buf, RecvFlags::DONTWAIT | RecvFlags::PEEK)?.0))
+    }
+
+    pub(crate) fn write(self, fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+        retry(|| {
+            let bytes = &bytes[..gate(Call::Write, bytes.len())?];
+            Ok(match self {
+                Self::Flag | Self::Never => rustix::io::write(fd, bytes)?,
+                Self::Socket => send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                Self::Call => by_call::write(fd, &[IoSlice::new(bytes)])?,
+            })
+        })
+    }
+
+    pub(crate) fn write_vectored(
+        self,
+        fd: BorrowedFd<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> io::Result<usize> {
+        retry(|| {
+            gate(Call::Write, usize::MAX)?;
+            Ok(match self {
+                Self::Flag | Self::Never => rustix::io::writev(fd, bufs)?,
+                Self::Socket => {
+                    let mut none = SendAncillaryBuffer::default();
+                    sendmsg(fd, bufs, &mut none, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?
+                }
+                #[cfg(any(target_os = "linux", target_os = "android"))]
+                Self::Call => by_call::write(fd, bufs)?,
+            })
+        })
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod by_call {
+    use rustix::io::{Errno, ReadWriteFlags, preadv2, pwritev2};
+    use std::io::{IoSlice, IoSliceMut};
+    use std::os::fd::BorrowedFd;
+
+    /// At the descriptor's own offset.
+    const HERE: u64 = u64::MAX;
+
+    pub(super) fn read(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        preadv2(fd, bufs, HERE, ReadWriteFlags::NOWAIT)
+    }
+
+    pub(super) fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        pwritev2(fd, bufs, HERE, ReadWriteFlags::NOWAIT)
+    }
+}
+
+/// Sets or clears `O_NONBLOCK` for everybody who shares the description; says whether it was set.
+pub(crate) fn set_nonblocking(fd: BorrowedFd<'_>, yes: bool) -> io::Result<bool> {
+    let before = fcntl_getfl(fd)?;
+    let was = before.contains(OFlags::NONBLOCK);
+    if was != yes {
+        let mut flags = before;
+        flags.set(OFlags::NONBLOCK, yes);
+        fcntl_setfl(fd, flags)?;
+    }
+    Ok(was)
+}
