@@ -6,12 +6,17 @@
 
 use super::gate::{Gate, Side, State, lock};
 use crate::error;
+use crate::park::spin_until;
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 pub(super) struct Buffered {
     gate: Gate<Vec<u8>>,
     capacity: usize,
+    /// How many bytes lie there, or more where there is an end to be seen: a hint, to look at
+    /// without the lock.
+    level: AtomicUsize,
 }
 
 /// The reader's buffer: bytes that it has fetched and not handed out.
@@ -59,11 +64,12 @@ impl Ahead {
 
 impl Buffered {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { gate: Gate::new(Vec::new()), capacity }
+        Self { gate: Gate::new(Vec::new()), capacity, level: AtomicUsize::new(0) }
     }
 
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
         self.gate.close(side, failure);
+        self.level.store(usize::MAX, Ordering::Relaxed);
         if matches!(side, Side::Reader) {
             let rest = std::mem::take(&mut self.gate.lock().between);
             drop(rest);
@@ -89,6 +95,7 @@ impl Buffered {
         if !state.busy(Side::Writer) && total <= self.capacity - state.between.len() {
             reserve(&mut state.between, total, self.capacity)?;
             parts.iter().for_each(|part| state.between.extend_from_slice(part));
+            self.level.store(state.between.len(), Ordering::Relaxed);
             let reader = state.waiting(Side::Reader);
             drop(state);
             if let Some(reader) = reader {
@@ -124,6 +131,7 @@ impl Buffered {
                 }
                 let (now, later) = bytes.split_at(n);
                 state.between.extend_from_slice(now);
+                self.level.store(state.between.len(), Ordering::Relaxed);
                 written += n;
                 part = if later.is_empty() { parts.next() } else { Some(later) };
             } else if room > 0 {
@@ -160,6 +168,7 @@ impl Buffered {
                 Some(Ok(()))
             } else if !state.between.is_empty() {
                 mine.swap(&mut state.between);
+                self.level.store(0, Ordering::Relaxed);
                 wake = state.waiting(Side::Writer);
                 Some(Ok(()))
             } else {
@@ -185,13 +194,41 @@ impl Buffered {
                     return Err(error);
                 }
             } else {
-                drop(self.gate.enter(state, Side::Reader)?);
-                turn = true;
+                drop(state);
+                if !self.look() {
+                    drop(self.gate.enter(self.gate.lock(), Side::Reader)?);
+                    turn = true;
+                }
             }
             mine = lock(ahead);
         }
     }
+
+    /// Whether something has come before it paid to wait for it.
+    ///
+    /// A writer that goes on and on is let alone for a while: if each of its writes were fetched
+    /// as it comes, the ends would hinder each other at all of them.
+    fn look(&self) -> bool {
+        let level = || self.level.load(Ordering::Relaxed);
+        if !spin_until(|| level() > 0) {
+            return false;
+        }
+        let mut seen = 0;
+        for _ in 0..ROUNDS {
+            let now = level();
+            if now <= seen || now > self.capacity / 2 {
+                break;
+            }
+            seen = now;
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        true
+    }
 }
+
+/// How often, and after how many pauses, a reader looks whether the writer goes on.
+const ROUNDS: u32 = 32;
+const PAUSES: u32 = 16;
 
 /// Room for `more` bytes, grown by doubling but not past the capacity of the pipe.
 #[inline]
