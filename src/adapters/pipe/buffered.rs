@@ -94,7 +94,9 @@ impl Buffered {
         }
         if !state.busy(Side::Writer) && total <= self.capacity - state.between.len() {
             reserve(&mut state.between, total, self.capacity)?;
+            let before = state.between.len();
             parts.iter().for_each(|part| state.between.extend_from_slice(part));
+            warm(&mut state.between, before);
             self.level.store(state.between.len(), Ordering::Relaxed);
             let reader = state.waiting(Side::Reader);
             drop(state);
@@ -239,4 +241,22 @@ fn reserve(bytes: &mut Vec<u8>, more: usize, capacity: usize) -> io::Result<()> 
     let wanted = bytes.len() + more;
     let size = wanted.max(bytes.capacity().saturating_mul(2)).clamp(256.min(capacity), capacity);
     bytes.try_reserve_exact(size - bytes.len()).map_err(|_| error::no_memory(wanted))
+}
+
+/// How much of the buffer small writes take over from the reader's cache at a time.
+const BLOCK: usize = 1024;
+
+/// Takes over the block that a small write, of all after `before`, has come to.
+///
+/// Each line that the reader has read lies in its processor's cache, and the unlocking of a
+/// mutex waits until the lines written before it are in ours. Zeros written in one go overlap
+/// these transfers; without them, every write of a line waits for one.
+#[inline]
+fn warm(bytes: &mut Vec<u8>, before: usize) {
+    let len = bytes.len();
+    let block = len.div_ceil(BLOCK);
+    if block > before.div_ceil(BLOCK) && len - before <= BLOCK / 4 {
+        bytes.resize((block * BLOCK).min(bytes.capacity()), 0);
+        bytes.truncate(len);
+    }
 }
