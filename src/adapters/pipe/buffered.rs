@@ -164,10 +164,14 @@ impl Buffered {
         loop {
             let mut state = self.gate.lock();
             let mut wake = None;
+            // What is there belongs to who came first.
+            let busy = !turn && state.busy(Side::Reader);
             let answer = if !state.reader_open() {
                 Some(Err(error::closed()))
             } else if !mine.left().is_empty() {
                 Some(Ok(()))
+            } else if busy {
+                None
             } else if !state.between.is_empty() {
                 mine.swap(&mut state.between);
                 self.level.store(0, Ordering::Relaxed);
@@ -197,7 +201,7 @@ impl Buffered {
                 }
             } else {
                 drop(state);
-                if !self.look() {
+                if busy || !self.look() {
                     drop(self.gate.enter(self.gate.lock(), Side::Reader)?);
                     turn = true;
                 }
