@@ -6,12 +6,17 @@
 
 use super::gate::{Gate, Side, State, lock};
 use crate::error;
+use crate::park::spin_until;
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 pub(super) struct Buffered {
     gate: Gate<Vec<u8>>,
     capacity: usize,
+    /// How many bytes lie there, or more where there is an end to be seen: a hint, to look at
+    /// without the lock.
+    level: AtomicUsize,
 }
 
 /// The reader's buffer: bytes that it has fetched and not handed out.
@@ -59,11 +64,12 @@ impl Ahead {
 
 impl Buffered {
     pub(super) fn new(capacity: usize) -> Self {
-        Self { gate: Gate::new(Vec::new()), capacity }
+        Self { gate: Gate::new(Vec::new()), capacity, level: AtomicUsize::new(0) }
     }
 
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
         self.gate.close(side, failure);
+        self.level.store(usize::MAX, Ordering::Relaxed);
         if matches!(side, Side::Reader) {
             let rest = std::mem::take(&mut self.gate.lock().between);
             drop(rest);
@@ -88,7 +94,10 @@ impl Buffered {
         }
         if !state.busy(Side::Writer) && total <= self.capacity - state.between.len() {
             reserve(&mut state.between, total, self.capacity)?;
+            let before = state.between.len();
             parts.iter().for_each(|part| state.between.extend_from_slice(part));
+            warm(&mut state.between, before);
+            self.level.store(state.between.len(), Ordering::Relaxed);
             let reader = state.waiting(Side::Reader);
             drop(state);
             if let Some(reader) = reader {
@@ -124,6 +133,7 @@ impl Buffered {
                 }
                 let (now, later) = bytes.split_at(n);
                 state.between.extend_from_slice(now);
+                self.level.store(state.between.len(), Ordering::Relaxed);
                 written += n;
                 part = if later.is_empty() { parts.next() } else { Some(later) };
             } else if room > 0 {
@@ -154,12 +164,17 @@ impl Buffered {
         loop {
             let mut state = self.gate.lock();
             let mut wake = None;
+            // What is there belongs to who came first.
+            let busy = !turn && state.busy(Side::Reader);
             let answer = if !state.reader_open() {
                 Some(Err(error::closed()))
             } else if !mine.left().is_empty() {
                 Some(Ok(()))
+            } else if busy {
+                None
             } else if !state.between.is_empty() {
                 mine.swap(&mut state.between);
+                self.level.store(0, Ordering::Relaxed);
                 wake = state.waiting(Side::Writer);
                 Some(Ok(()))
             } else {
@@ -185,13 +200,41 @@ impl Buffered {
                     return Err(error);
                 }
             } else {
-                drop(self.gate.enter(state, Side::Reader)?);
-                turn = true;
+                drop(state);
+                if busy || !self.look() {
+                    drop(self.gate.enter(self.gate.lock(), Side::Reader)?);
+                    turn = true;
+                }
             }
             mine = lock(ahead);
         }
     }
+
+    /// Whether something has come before it paid to wait for it.
+    ///
+    /// A writer that goes on and on is let alone for a while: if each of its writes were fetched
+    /// as it comes, the ends would hinder each other at all of them.
+    fn look(&self) -> bool {
+        let level = || self.level.load(Ordering::Relaxed);
+        if !spin_until(|| level() > 0) {
+            return false;
+        }
+        let mut seen = 0;
+        for _ in 0..ROUNDS {
+            let now = level();
+            if now <= seen || now > self.capacity / 2 {
+                break;
+            }
+            seen = now;
+            (0..PAUSES).for_each(|_| std::hint::spin_loop());
+        }
+        true
+    }
 }
+
+/// How often, and after how many pauses, a reader looks whether the writer goes on.
+const ROUNDS: u32 = 32;
+const PAUSES: u32 = 16;
 
 /// Room for `more` bytes, grown by doubling but not past the capacity of the pipe.
 #[inline]
@@ -202,4 +245,22 @@ fn reserve(bytes: &mut Vec<u8>, more: usize, capacity: usize) -> io::Result<()> 
     let wanted = bytes.len() + more;
     let size = wanted.max(bytes.capacity().saturating_mul(2)).clamp(256.min(capacity), capacity);
     bytes.try_reserve_exact(size - bytes.len()).map_err(|_| error::no_memory(wanted))
+}
+
+/// How much of the buffer small writes take over from the reader's cache at a time.
+const BLOCK: usize = 1024;
+
+/// Takes over the block that a small write, of all after `before`, has come to.
+///
+/// Each line that the reader has read lies in its processor's cache, and the unlocking of a
+/// mutex waits until the lines written before it are in ours. Zeros written in one go overlap
+/// these transfers; without them, every write of a line waits for one.
+#[inline]
+fn warm(bytes: &mut Vec<u8>, before: usize) {
+    let len = bytes.len();
+    let block = len.div_ceil(BLOCK);
+    if block > before.div_ceil(BLOCK) && len - before <= BLOCK / 4 {
+        bytes.resize((block * BLOCK).min(bytes.capacity()), 0);
+        bytes.truncate(len);
+    }
 }

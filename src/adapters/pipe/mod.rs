@@ -157,10 +157,11 @@ impl Reader {
         }
         match &*self.channel {
             Channel::Buffered(pipe) => Ok(pour(&mut *pipe.fetch(&self.ahead)?, bufs)),
-            Channel::Rendezvous(pipe) => match pour(&mut lock(&self.ahead), bufs) {
-                0 => pipe.read(bufs),
-                n => Ok(n),
-            },
+            Channel::Rendezvous(pipe) => {
+                // Not in the head of a `match`, which would hold the lock through the wait.
+                let poured = pour(&mut lock(&self.ahead), bufs);
+                if poured > 0 { Ok(poured) } else { pipe.read(bufs) }
+            }
         }
     }
 }

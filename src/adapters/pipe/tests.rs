@@ -5,6 +5,7 @@ use crate::park::{self, Hook, Unparker};
 use crate::sys::Watch;
 use std::io::ErrorKind;
 use std::rc::Rc;
+use std::sync::mpsc;
 use std::task::Waker;
 use std::thread;
 use std::time::Instant;
@@ -19,6 +20,21 @@ impl Hook for Cancelling {
 
     fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
         Err(error::cancelled())
+    }
+
+    fn unparker(&self) -> Unparker {
+        Unparker::from(Waker::noop().clone())
+    }
+}
+
+/// Tells of each park and answers it when told to.
+struct Held(mpsc::Sender<()>, mpsc::Receiver<()>);
+
+impl Hook for Held {
+    fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
+        let _ = self.0.send(());
+        let _ = self.1.recv();
+        Ok(())
     }
 
     fn unparker(&self) -> Unparker {
@@ -54,6 +70,33 @@ fn a_cancelled_wait_takes_its_slices_back_and_passes_the_turn_on() {
         let mut rest = Vec::new();
         (&reader).read_to_end(&mut rest).unwrap();
         assert_eq!(rest, b"abcdef"[..kept]);
+    }
+}
+
+#[test]
+fn a_later_reader_waits_in_the_queue_and_nowhere_else() {
+    for (reader, writer) in both() {
+        let reader = &reader;
+        thread::scope(|scope| {
+            // All of it goes when an assertion fails, and so the first reader does not stay.
+            let mut writer = writer;
+            let (parked, has_parked) = mpsc::channel();
+            let (go, may_go) = mpsc::channel();
+            let first = scope.spawn(move || {
+                let _hook = park::install(Rc::new(Held(parked, may_go)));
+                let mut buf = [0; 2];
+                ({ reader }.read(&mut buf).unwrap(), buf)
+            });
+            has_parked.recv().unwrap();
+            let hook = park::install(Rc::new(Cancelling));
+            let second = { reader }.read(&mut [0; 2]);
+            assert!(crate::is_cancelled(&second.unwrap_err()));
+            writer.write_all(b"ab").unwrap();
+            let third = { reader }.read(&mut [0; 2]);
+            assert!(crate::is_cancelled(&third.unwrap_err()));
+            drop((hook, go));
+            assert_eq!(first.join().unwrap(), (2, *b"ab"));
+        });
     }
 }
 
