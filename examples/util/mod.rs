@@ -106,6 +106,11 @@ impl Tool {
         Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
     }
 
+    /// Whether anything was complained of.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
+    }
+
     /// 1 if anything was complained of, 0 else.
     pub(crate) fn status(&self) -> ExitCode {
         ExitCode::from(u8::from(self.failed.get()))
