@@ -4,12 +4,14 @@
 
 mod inherited;
 mod quote;
+mod signals;
 mod size;
 mod stream;
 mod usage;
 
 pub(crate) use self::inherited::{die_of_sigpipe, ignore_sigpipe, sigpipe_is_ignored};
 pub(crate) use self::quote::{quoted, quoted_if_needed};
+pub(crate) use self::signals::Signals;
 pub(crate) use self::size::{SizeError, parse_size};
 pub(crate) use self::stream::{read, write_all};
 pub(crate) use self::usage::{command, flag, operands, option, short_flag};
