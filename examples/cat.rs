@@ -2,8 +2,7 @@
 
 mod util;
 
-use aqueduct::Copier;
-use aqueduct::copy::Side;
+use aqueduct::copy::{Copier, CopyError, Side};
 use clap::ArgMatches;
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, Metadata};
@@ -54,14 +53,17 @@ fn as_they_are(tool: &Tool, names: &[&OsString], mut out: File) -> io::Result<()
     let copier = Copier::new().grow_pipes(true).share_pages(true).wait(true);
     each(tool, names, identity(&out), |input| match copier.copy(input, &mut out) {
         Ok(_) => Ok(Ok(())),
-        // The output itself, with nothing left to read; any other was refused before.
-        Err(failed) if failed.kind() == io::ErrorKind::InvalidInput && failed.taken == 0 => {
-            Ok(Ok(()))
-        }
+        Err(failed) if is_refusal(&failed) => Ok(Ok(())),
         Err(failed) if failed.side == Side::Source => Ok(Err(failed.source)),
         Err(failed) => Err(failed.source),
     })?;
     util::close(out)
+}
+
+/// Whether `copy` has refused to read the output itself, which has nothing left to read: any other
+/// was complained of before. The system's own errors have a number.
+fn is_refusal(failed: &CopyError) -> bool {
+    failed.kind() == io::ErrorKind::InvalidInput && failed.source.raw_os_error().is_none()
 }
 
 fn in_style(tool: &Tool, names: &[&OsString], out: File, style: Style) -> io::Result<()> {

@@ -4,11 +4,11 @@
 mod tools;
 
 use rustix::process::Signal;
-use std::io::{ErrorKind, Read};
+use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
-use std::thread;
-use tools::live::{Live, nonblocking, unread};
+use std::thread::JoinHandle;
+use tools::live::{Live, drain, feed, nonblocking, unread};
 use tools::{Place, check, tool};
 
 /// More than any pipe holds.
@@ -276,33 +276,19 @@ fn outputs_that_somebody_made_nonblocking() {
     place.file("big", &data);
     for options in [&["file"][..], &["-p", "file"], &["-a", "file", "/dev/null"]] {
         for piped in [false, true] {
-            let (mut reader, writer) = nonblocking();
+            let ((reader, writer), (input, feeder)) = (nonblocking(), nonblocking());
             let mut command = place.command(options);
-            command.stdout(writer).stderr(Stdio::piped()).stdin(Stdio::piped());
+            command.stdout(writer).stdin(input);
             if !piped {
                 command.stdin(std::fs::File::open(place.path().join("big")).unwrap());
             }
             let mut tee = command.spawn().expect("tee starts");
             drop(command);
-            let feeder = tee.stdin.take().map(|mut stdin| {
-                let data = data.clone();
-                thread::spawn(move || std::io::Write::write_all(&mut stdin, &data))
-            });
-            let mut got = Vec::new();
-            let mut block = [0; 1000];
-            loop {
-                match reader.read(&mut block) {
-                    Ok(0) => break,
-                    Ok(n) => got.extend_from_slice(&block[..n]),
-                    Err(e) if e.kind() == ErrorKind::WouldBlock => thread::yield_now(),
-                    Err(e) => panic!("{e}"),
-                }
-            }
-            let out = tee.wait_with_output().unwrap();
-            check(&out, 0, "", "");
-            assert!(got == data, "{options:?}, piped {piped}: {} bytes", got.len());
+            let feeder = piped.then(|| feed(feeder, data.clone()));
+            assert!(drain(reader) == data, "{options:?}, piped {piped}");
+            assert_eq!(tee.wait().unwrap().code(), Some(0));
             assert!(place.read("file") == data, "{options:?}, piped {piped}");
-            feeder.map(|feeder| feeder.join().unwrap().unwrap());
+            feeder.map(JoinHandle::join).transpose().unwrap();
             place.sh("rm file");
         }
     }

@@ -159,6 +159,9 @@ struct Screen {
 
 impl Screen {
     fn redraw(&mut self, line: &str) {
+        if line.is_empty() && self.drawn == 0 {
+            return;
+        }
         let columns = line.chars().count();
         let rest = " ".repeat(self.drawn.saturating_sub(columns));
         let _ = io::stderr().write_all(format!("\r{line}{rest}").as_bytes());

@@ -5,10 +5,11 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::OpenptFlags;
 use rustix::termios::{OptionalActions, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::fs::{File, OpenOptions};
-use std::io::{self, PipeReader, PipeWriter, Read, Write};
+use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
 
 /// A child with pipes on its three streams. It is killed if the test fails.
 pub(crate) struct Live {
@@ -105,6 +106,33 @@ pub(crate) fn nonblocking() -> (PipeReader, PipeWriter) {
         rustix::fs::fcntl_setfl(end, flags | OFlags::NONBLOCK).expect("flags can be set");
     }
     (reader, writer)
+}
+
+/// Writes all of `data` to a non-blocking pipe, and closes it.
+pub(crate) fn feed(mut writer: PipeWriter, data: Vec<u8>) -> JoinHandle<()> {
+    thread::spawn(move || {
+        let mut rest = &data[..];
+        while !rest.is_empty() {
+            match writer.write(rest) {
+                Ok(n) => rest = &rest[n..],
+                Err(e) if e.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+                Err(e) => panic!("{e}"),
+            }
+        }
+    })
+}
+
+/// Reads a non-blocking pipe to its end, in small pieces.
+pub(crate) fn drain(mut reader: PipeReader) -> Vec<u8> {
+    let (mut got, mut block) = (Vec::new(), [0; 1000]);
+    loop {
+        match reader.read(&mut block) {
+            Ok(0) => return got,
+            Ok(n) => got.extend_from_slice(&block[..n]),
+            Err(e) if e.kind() == ErrorKind::WouldBlock => thread::yield_now(),
+            Err(e) => panic!("{e}"),
+        }
+    }
 }
 
 /// A terminal of 80 columns that changes no byte, with this test behind its screen.
