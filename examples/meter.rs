@@ -17,9 +17,9 @@ use aqueduct::WriteExt;
 use aqueduct::copy::{Copier, CopyError, Side};
 use aqueduct::source::Sink;
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -51,7 +51,7 @@ fn run(tool: &util::Tool, options: &Options) -> u8 {
         }
     };
     let signals = util::Signals::hold(&[libc::SIGHUP, libc::SIGINT, libc::SIGTERM]);
-    let identity = stdout.metadata().ok();
+    let identity = util::identity(&stdout);
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);
     let mut out = stdout.progress_writes(1, move |total| seen.store(total, Ordering::Relaxed));
@@ -78,7 +78,7 @@ fn run(tool: &util::Tool, options: &Options) -> u8 {
     }
 
     let mut meter = Meter::new(tool, options, display.as_ref(), &status);
-    let end = meter.pass_all(&mut out, identity.as_ref());
+    let end = meter.pass_all(&mut out, identity);
     if let Some(display) = display {
         display.finish();
     }
@@ -144,7 +144,7 @@ impl<'a> Meter<'a> {
         }
     }
 
-    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Option<&Metadata>) -> End {
+    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Option<(u64, u64)>) -> End {
         let options = self.options;
         for name in &options.files {
             let mut input = match open(self.tool, name) {
@@ -154,7 +154,8 @@ impl<'a> Meter<'a> {
                     continue;
                 }
             };
-            if is_same_file(&input, identity) {
+            // Reading what is written would never end.
+            if identity.is_some() && util::identity(&input) == identity {
                 self.complain(INPUT_IS_OUTPUT, label(name), "input file is output file");
                 continue;
             }
@@ -216,12 +217,6 @@ fn open(tool: &util::Tool, name: &OsStr) -> io::Result<File> {
 
 fn label(name: &OsStr) -> String {
     if name == "-" { "standard input".to_owned() } else { util::quoted_if_needed(name) }
-}
-
-/// Reading what is written would never end.
-fn is_same_file(input: &File, output: Option<&Metadata>) -> bool {
-    let Some(output) = output.filter(|output| output.is_file()) else { return false };
-    input.metadata().is_ok_and(|input| (input.dev(), input.ino()) == (output.dev(), output.ino()))
 }
 
 /// The size of everything that can be read, if all that can be has a size.

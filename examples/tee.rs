@@ -8,9 +8,8 @@ use aqueduct::source::{Outcomes, Outlets, Sink};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use util::Tool;
 
@@ -28,8 +27,8 @@ fn main() -> ExitCode {
     }
     // Before the files, which may be more than there are descriptors for.
     let input = tool.stdin();
-    let about = input.as_ref().ok().and_then(|file| file.metadata().ok());
-    let outputs = match open_all(&tool, &matches, mode.unwrap_or_default(), about.as_ref()) {
+    let identity = input.as_ref().ok().and_then(util::identity);
+    let outputs = match open_all(&tool, &matches, mode.unwrap_or_default(), identity) {
         Ok(outputs) if !outputs.is_empty() => outputs,
         _ => return tool.status(),
     };
@@ -126,7 +125,7 @@ fn open_all<'t>(
     tool: &'t Tool,
     matches: &ArgMatches,
     mode: Mode,
-    input: Option<&Metadata>,
+    input: Option<(u64, u64)>,
 ) -> io::Result<Vec<Output<'t>>> {
     let append = matches.get_flag("append");
     let stdout = OsString::from("standard output");
@@ -153,7 +152,7 @@ fn open_all<'t>(
 
 /// Opens a file to write, and empties it unless it is to be appended to; not the one that is the
 /// input, which would be emptied before it was read, or grow for ever.
-fn create(name: &OsStr, append: bool, input: Option<&Metadata>) -> io::Result<File> {
+fn create(name: &OsStr, append: bool, input: Option<(u64, u64)>) -> io::Result<File> {
     let file =
         OpenOptions::new().write(!append).append(append).create(true).truncate(false).open(name)?;
     let file = unlike(input, file)?;
@@ -164,10 +163,8 @@ fn create(name: &OsStr, append: bool, input: Option<&Metadata>) -> io::Result<Fi
 }
 
 /// Refuses the file that is the input.
-fn unlike(input: Option<&Metadata>, file: File) -> io::Result<File> {
-    let found = file.metadata()?;
-    let same = |input: &Metadata| (input.dev(), input.ino()) == (found.dev(), found.ino());
-    if found.is_file() && input.is_some_and(same) {
+fn unlike(input: Option<(u64, u64)>, file: File) -> io::Result<File> {
+    if input.is_some() && util::identity(&file) == input {
         return Err(io::Error::new(ErrorKind::InvalidInput, "input file is output file"));
     }
     Ok(file)

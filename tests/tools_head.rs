@@ -123,7 +123,7 @@ fn failures() {
         check(&place.sh(&format!("$T {part} lines nope >/dev/full")), 1, "", full);
         check(&place.sh(&format!("cat lines | $T {part} >/dev/full")), 1, "", full);
     }
-    check(&place.sh("$T open >&-"), 1, "", "head: standard output: Bad file descriptor\n");
+    check(&place.same_as_gnu("$T open >&-"), 1, "", "head: write error: Bad file descriptor\n");
     let closed = "head: error reading 'standard input': Bad file descriptor\n";
     check(&place.sh("$T <&-"), 1, "", closed);
 }
@@ -142,6 +142,28 @@ fn a_reader_that_leaves_ends_it_quietly() {
 fn made_up_files() {
     place().same_as_gnu(
         "$T -n -2 /proc/filesystems; $T -c -2 /proc/filesystems; $T -n1 /proc/version",
+    );
+}
+
+#[test]
+fn a_file_may_be_appended_to_itself() {
+    let place = place();
+    for part in ["-c 3", "-n 1", "-n 5", "-n 100000", "-c 100000", "-n -1", "-c -1", "-n -9"] {
+        // The limit is there for the case that it feeds on what it writes.
+        let script = format!("$T {part} to >> to; cksum to");
+        place.same_as_gnu(&format!("ulimit -f 2000; cp open to; {script}"));
+        if !part.contains("00000") {
+            place.same_as_gnu(&format!("ulimit -f 2000; cp lines to; {script}"));
+        }
+    }
+    // GNU's reads what it wrote.
+    check(&place.sh("cp lines to; $T -n -19999 to >> to; tail -n 2 to"), 0, "20000\n1\n", "");
+    check(&place.sh("ulimit -f 2000; cp open to; $T -c 1G to >> to; cat to"), 0, "x\nyx\ny", "");
+    check(
+        &place.sh("cp open to; $T -c -0 to >> to; $T -c 1 empty > empty; cat to"),
+        0,
+        "x\nyx\ny",
+        "",
     );
 }
 

@@ -13,7 +13,7 @@ pub(crate) use self::inherited::{die_of_sigpipe, ignore_sigpipe, sigpipe_is_igno
 pub(crate) use self::quote::{quoted, quoted_if_needed};
 pub(crate) use self::signals::Signals;
 pub(crate) use self::size::{SizeError, parse_size};
-pub(crate) use self::stream::{read, write_all};
+pub(crate) use self::stream::{identity, is_same_file, read, write_all};
 pub(crate) use self::usage::{command, flag, operands, option, short_flag};
 
 use clap::ArgMatches;
