@@ -204,7 +204,7 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
-    fn complain(&mut self, status: u8, what: String, reason: &str) {
+    fn complain(&self, status: u8, what: String, reason: &str) {
         let _room = self.display.map(Display::hush);
         self.tool.warn(format_args!("{what}: {reason}"));
         self.status.fetch_or(status, Ordering::Relaxed);

@@ -97,7 +97,15 @@ fn a_failing_output_is_final() {
     check(&place.same_as_gnu("$T a >&-"), 1, "", closed);
     check(&place.same_as_gnu("$T -n a >&-"), 1, "", closed);
     check(&place.sh("$T <&-"), 1, "", "cat: -: Bad file descriptor\n");
+    check(&place.sh("$T a - open <&-"), 1, "one\ntwo\nno newline", "cat: -: Bad file descriptor\n");
     check(&place.sh("$T nope 2>&-"), 1, "", "");
+    place.file("big", vec![b'x'; 3_000_000]);
+    let large = "cat: write error: File too large\n1024000 copy\n";
+    for input in ["big", "< big", "<(cat big)", "- a < <(cat big)", "-s big"] {
+        let script = format!("trap '' XFSZ; ulimit -f 1000; $T {input} > copy 2>said; r=$?");
+        let out = place.sh(&format!("{script}; cat said; wc -c copy; exit $r"));
+        check(&out, 1, large, "");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::io::Read;
 use std::os::unix::net::UnixStream;
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
-use tools::live::{Live, drain, feed, nonblocking, unread};
+use tools::live::{Live, drain, feed, nonblocking, shell_status, unread};
 use tools::{Place, check, tool};
 
 /// More than any pipe holds.
@@ -168,6 +168,23 @@ fn a_reader_that_leaves_starves_the_others_but_with_p() {
 }
 
 #[test]
+fn what_one_reader_leaves_behind_the_others_get() {
+    let place = place();
+    place.file("big", large());
+    for input in ["< <(cat big)", "< big"] {
+        for (readers, output) in [
+            (">(head -c 500000 >/dev/null)", "| cmp - big"),
+            (">(head -c 70000 >/dev/null) >(head -c 2000000 >/dev/null)", "> file2"),
+            (">(true) >(head -c 1 >/dev/null)", "| head -c 1500000 | cksum >/dev/null"),
+        ] {
+            let script = format!("$T -p file {readers} {input} {output}; cmp file big");
+            check(&place.sh(&script), 0, "", "");
+        }
+        check(&place.sh("cmp file2 big"), 0, "", "");
+    }
+}
+
+#[test]
 fn standard_output_without_a_reader() {
     let place = place();
     let large = large();
@@ -188,10 +205,9 @@ fn standard_output_without_a_reader() {
             arguments.push("file");
             let file = std::fs::File::open(place.path().join(input)).unwrap();
             let out = place.command(&arguments).stdin(file).stdout(unread()).output().unwrap();
-            let ended = std::os::unix::process::ExitStatusExt::signal(&out.status);
-            let code = out.status.code().or(ended.map(|signal| 128 + signal));
             let told = String::from_utf8_lossy(&out.stderr).into_owned();
-            assert_eq!((code, told.as_str()), (Some(status), said), "{options} < {input}");
+            let ended = (shell_status(out.status), told.as_str());
+            assert_eq!(ended, (status, said), "{options} < {input}");
             if let Some(true) = complete {
                 assert!(place.read("file") == place.read(input), "{options} < {input}");
             }

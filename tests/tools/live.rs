@@ -88,7 +88,7 @@ impl Drop for Live {
 }
 
 /// An exit status as a shell shows it.
-fn shell_status(status: ExitStatus) -> i32 {
+pub(crate) fn shell_status(status: ExitStatus) -> i32 {
     status.code().or_else(|| Some(128 + status.signal()?)).expect("it ended")
 }
 
