@@ -169,7 +169,7 @@ fn names_in_messages_cannot_mislead() {
 #[test]
 fn mistakes_on_the_command_line() {
     let place = place();
-    for arguments in ["-x", "--nope", "--number=3", "-nx"] {
+    for arguments in ["-x", "-n=", "--nope", "--number=3", "-nx"] {
         let out = place
             .same_as_gnu(&format!("$T {arguments} 2>&1 | sed \"s,'.*cat --help,'cat --help,\""));
         assert!(String::from_utf8_lossy(&out.stdout).contains("cat: "), "{arguments}");

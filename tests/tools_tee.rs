@@ -359,9 +359,16 @@ fn refuses_to_feed_on_its_own_output() {
 #[test]
 fn mistakes_on_the_command_line() {
     let place = place();
-    for arguments in
-        ["-x", "--nope", "--append=3", "--output-error=nope", "--output-error=w", "--output-error="]
-    {
+    for arguments in [
+        "-x",
+        "-p=3",
+        "-aé",
+        "--nope",
+        "--append=3",
+        "--output-error=nope",
+        "--output-error=w",
+        "--output-error=",
+    ] {
         let tidy =
             "sed \"s,'.*tee --help,'tee --help,; s/^[^ ]*tee: /tee: /; s/[\u{2018}\u{2019}]/'/g\"";
         let script = format!("$T {arguments} file < a 2>&1 | {tidy}; ls");
