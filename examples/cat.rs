@@ -2,13 +2,11 @@
 
 mod util;
 
-use aqueduct::Copier;
-use aqueduct::copy::Side;
+use aqueduct::copy::{Copier, Side};
 use clap::ArgMatches;
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use util::Tool;
 
@@ -52,12 +50,10 @@ fn command() -> clap::Command {
 /// Fails when the output does; of inputs that fail it complains, and goes on.
 fn as_they_are(tool: &Tool, names: &[&OsString], mut out: File) -> io::Result<()> {
     let copier = Copier::new().grow_pipes(true).share_pages(true).wait(true);
-    each(tool, names, identity(&out), |input| match copier.copy(input, &mut out) {
+    each(tool, names, util::identity(&out), |input| match copier.copy(input, &mut out) {
         Ok(_) => Ok(Ok(())),
-        // The output itself, with nothing left to read; any other was refused before.
-        Err(failed) if failed.kind() == io::ErrorKind::InvalidInput && failed.taken == 0 => {
-            Ok(Ok(()))
-        }
+        // The output itself, with nothing left to read; any other was complained of before.
+        Err(failed) if util::is_same_file(&failed) => Ok(Ok(())),
         Err(failed) if failed.side == Side::Source => Ok(Err(failed.source)),
         Err(failed) => Err(failed.source),
     })?;
@@ -67,7 +63,7 @@ fn as_they_are(tool: &Tool, names: &[&OsString], mut out: File) -> io::Result<()
 fn in_style(tool: &Tool, names: &[&OsString], out: File, style: Style) -> io::Result<()> {
     let copier = Copier::new().buffer_size(128 << 10).wait(true);
     let mut styled = Styled { lines: Lines::new(style), text: Vec::new(), out };
-    each(tool, names, identity(&styled.out), |input| {
+    each(tool, names, util::identity(&styled.out), |input| {
         let sink: &mut dyn Write = &mut styled;
         match copier.copy(input, sink) {
             Ok(_) => Ok(Ok(())),
@@ -109,17 +105,11 @@ fn each(
     Ok(())
 }
 
-/// What tells one regular file from another; `None` for what is none.
-fn identity(file: &File) -> Option<(u64, u64)> {
-    let about = file.metadata().ok().filter(Metadata::is_file)?;
-    Some((about.dev(), about.ino()))
-}
-
 /// Whether copying would read back what it writes, on and on: the same file, with something left
 /// to read.
 fn feeds_itself(mut input: &File, out: Option<(u64, u64)>) -> bool {
     out.is_some()
-        && identity(input) == out
+        && util::identity(input) == out
         && input.stream_position().is_ok_and(|at| input.metadata().is_ok_and(|m| at < m.len()))
 }
 

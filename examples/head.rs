@@ -7,8 +7,8 @@ use aqueduct::copy::Side;
 use clap::ArgMatches;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom};
+use std::fs::{File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::process::ExitCode;
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
                 tool.write_failed(&error);
             }
         }
-        Err(error) => tool.warn_error("standard output", &error),
+        Err(error) => tool.write_failed(&error),
     }
     tool.status()
 }
@@ -176,17 +176,23 @@ impl Part {
 
     /// Copies the part, and leaves the offset of an input that has one right behind it.
     fn copy(&self, input: &mut File, out: &mut File) -> Result<(), Failed> {
+        // A file may be appended to itself, but what was appended must not be read again.
+        let identity = util::identity(out);
+        let own = match identity.is_some() && util::identity(input) == identity {
+            true => Some(from_here(input).map_err(Failed::Input)?),
+            false => None,
+        };
         match (self.all_but, self.unit) {
-            (false, Unit::Bytes) => copy_bytes(input, out, Some(self.count)),
-            (false, Unit::Lines) => self.first_lines(input, out),
-            (true, _) if self.count == 0 => copy_bytes(input, out, None),
-            (true, unit) => match extent(input) {
+            (false, Unit::Bytes) => copy_bytes(input, out, Some(self.count), own),
+            (false, Unit::Lines) => self.first_lines(input, out, own),
+            (true, _) if self.count == 0 => copy_bytes(input, out, None, own),
+            (true, unit) => match own.or_else(|| extent(input)) {
                 Some((start, end)) => {
                     let end = match unit {
                         Unit::Bytes => end.saturating_sub(self.count),
                         Unit::Lines => self.last_lines(input, start, end).map_err(Failed::Input)?,
                     };
-                    copy_bytes(input, out, Some(end.saturating_sub(start)))
+                    copy_bytes(input, out, Some(end.saturating_sub(start)), own)
                 }
                 None => self.all_but_held(input, out),
             },
@@ -194,14 +200,22 @@ impl Part {
     }
 
     /// Reads in blocks: of an input without an offset, what follows in the last one is lost.
-    fn first_lines(&self, input: &mut File, out: &mut File) -> Result<(), Failed> {
+    fn first_lines(
+        &self,
+        input: &mut File,
+        out: &mut File,
+        own: Option<(u64, u64)>,
+    ) -> Result<(), Failed> {
+        let mut room = own.map_or(u64::MAX, |(start, end)| end.saturating_sub(start));
         let (mut left, mut block) = (self.count, vec![0; BLOCK]);
         while left > 0 {
-            let n = util::read(input, &mut block).map_err(Failed::Input)?;
+            let block = &mut block[..room.min(BLOCK as u64) as usize];
+            let n = util::read(input, block).map_err(Failed::Input)?;
             let block = &block[..n];
             if n == 0 {
                 return Ok(());
             }
+            room -= n as u64;
             let end = after_lines(block, self.delimiter, &mut left);
             step_back(input, n - end);
             util::write_all(out, &block[..end]).map_err(Failed::Output)?;
@@ -326,17 +340,36 @@ fn step_back(input: &mut File, n: usize) {
 /// From where to where a file reaches, if its size can be trusted: those of /proc and /sys are
 /// made up, and never larger than a block.
 fn extent(input: &mut File) -> Option<(u64, u64)> {
-    let about = input.metadata().ok().filter(|about| about.is_file())?;
-    let start = input.stream_position().ok()?;
-    (about.len() > about.blksize()).then_some((start, about.len()))
+    let about = input.metadata().ok().filter(Metadata::is_file)?;
+    (about.len() > about.blksize()).then(|| from_here(input).ok())?
 }
 
-fn copy_bytes(input: &mut File, out: &mut File, limit: Option<u64>) -> Result<(), Failed> {
+fn from_here(input: &mut File) -> io::Result<(u64, u64)> {
+    Ok((input.stream_position()?, input.metadata()?.len()))
+}
+
+/// Copies all bytes, or as many as `limit` says. Where input and output are the same file, `own`
+/// is the part that was there before.
+fn copy_bytes(
+    input: &mut File,
+    out: &mut File,
+    limit: Option<u64>,
+    own: Option<(u64, u64)>,
+) -> Result<(), Failed> {
     let mut copier = Copier::new().grow_pipes(true).share_pages(true).wait(true);
     if let Some(limit) = limit {
         copier = copier.limit(limit);
     }
-    match copier.copy(input, out) {
+    let copied = match own {
+        None => copier.copy(input, out),
+        Some((start, end)) => {
+            // Seen as a file it would be refused.
+            let input: &mut dyn Read = input;
+            let limit = limit.unwrap_or(u64::MAX).min(end.saturating_sub(start));
+            copier.limit(limit).copy(input, out)
+        }
+    };
+    match copied {
         Ok(_) => Ok(()),
         Err(failed) if failed.side == Side::Source => Err(Failed::Input(failed.source)),
         Err(failed) => Err(Failed::Output(failed.source)),

@@ -10,19 +10,19 @@ mod options;
 mod pace;
 mod util;
 
-use self::display::Display;
+use self::display::{Display, Ender};
 use self::options::Options;
 use self::pace::Pace;
 use aqueduct::WriteExt;
 use aqueduct::copy::{Copier, CopyError, Side};
 use aqueduct::source::Sink;
 use std::ffi::OsStr;
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom};
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -30,6 +30,7 @@ use std::time::Instant;
 const NOT_OPENED: u8 = 2;
 const INPUT_IS_OUTPUT: u8 = 4;
 const TRANSFER_FAILED: u8 = 16;
+const SIGNALLED: u8 = 32;
 const NO_DISPLAY: u8 = 64;
 
 fn main() -> ExitCode {
@@ -49,37 +50,58 @@ fn run(tool: &util::Tool, options: &Options) -> u8 {
             return TRANSFER_FAILED;
         }
     };
-    let identity = stdout.metadata().ok();
+    let signals = util::Signals::hold(&[libc::SIGHUP, libc::SIGINT, libc::SIGTERM]);
+    let identity = util::identity(&stdout);
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);
     let mut out = stdout.progress_writes(1, move |total| seen.store(total, Ordering::Relaxed));
 
     let numeric = options.look.numeric;
-    let display = match !options.quiet && (numeric || options.force || io::stderr().is_terminal()) {
-        false => None,
-        true => match Display::start(options.look(), count) {
-            Ok(display) => Some(display),
-            Err(error) => {
-                tool.warn_error("no display", &error);
-                return NO_DISPLAY;
-            }
-        },
+    let shows = !options.quiet && (numeric || options.force || io::stderr().is_terminal());
+    let status = Arc::new(AtomicU8::new(0));
+    let started = shows.then(|| Display::start(options.look(), count)).transpose();
+    let display = started.and_then(|started| {
+        let (display, ender) = started.unzip();
+        end_on(signals, ender, Arc::clone(&status))?;
+        Ok(display)
+    });
+    let display = match display {
+        Ok(display) => display,
+        Err(error) => {
+            tool.warn_error("no display", &error);
+            return NO_DISPLAY;
+        }
     };
     if display.is_some() {
         // Dying of it on the spot would leave the shell's prompt at the end of our line.
         util::ignore_sigpipe();
     }
 
-    let mut meter = Meter::new(tool, options, display.as_ref());
-    let end = meter.pass_all(&mut out, identity.as_ref());
-    let status = meter.status;
+    let mut meter = Meter::new(tool, options, display.as_ref(), &status);
+    let end = meter.pass_all(&mut out, identity);
     if let Some(display) = display {
         display.finish();
     }
     if end == End::ReaderGone {
         util::die_of_sigpipe();
     }
-    status
+    status.load(Ordering::Relaxed)
+}
+
+/// Lets a signal end the process once the line is finished, whatever the copy waits for.
+fn end_on(
+    signals: util::Signals,
+    ender: Option<Ender>,
+    status: Arc<AtomicU8>,
+) -> io::Result<thread::JoinHandle<()>> {
+    thread::Builder::new().name("signals".to_owned()).spawn(move || {
+        signals.wait();
+        status.fetch_or(SIGNALLED, Ordering::Relaxed);
+        if let Some(ender) = ender {
+            ender.end();
+        }
+        std::process::exit(status.load(Ordering::Relaxed).into());
+    })
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -97,11 +119,16 @@ struct Meter<'a> {
     pace: Option<Pace>,
     /// What may still go, by --stop-at-size.
     left: u64,
-    status: u8,
+    status: &'a AtomicU8,
 }
 
 impl<'a> Meter<'a> {
-    fn new(tool: &'a util::Tool, options: &'a Options, display: Option<&'a Display>) -> Self {
+    fn new(
+        tool: &'a util::Tool,
+        options: &'a Options,
+        display: Option<&'a Display>,
+        status: &'a AtomicU8,
+    ) -> Self {
         let mut copier = Copier::new().grow_pipes(true).share_pages(true).wait(true);
         if let Some(bytes) = options.buffer_size {
             copier = copier.buffer_size(bytes);
@@ -113,11 +140,11 @@ impl<'a> Meter<'a> {
             copier,
             pace: options.rate_limit.map(|rate| Pace::new(rate, Instant::now())),
             left: options.stop_at.unwrap_or(u64::MAX),
-            status: 0,
+            status,
         }
     }
 
-    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Option<&Metadata>) -> End {
+    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Option<(u64, u64)>) -> End {
         let options = self.options;
         for name in &options.files {
             let mut input = match open(self.tool, name) {
@@ -127,7 +154,8 @@ impl<'a> Meter<'a> {
                     continue;
                 }
             };
-            if is_same_file(&input, identity) {
+            // Reading what is written would never end.
+            if identity.is_some() && util::identity(&input) == identity {
                 self.complain(INPUT_IS_OUTPUT, label(name), "input file is output file");
                 continue;
             }
@@ -176,10 +204,10 @@ impl<'a> Meter<'a> {
         Ok(())
     }
 
-    fn complain(&mut self, status: u8, what: String, reason: &str) {
+    fn complain(&self, status: u8, what: String, reason: &str) {
         let _room = self.display.map(Display::hush);
         self.tool.warn(format_args!("{what}: {reason}"));
-        self.status |= status;
+        self.status.fetch_or(status, Ordering::Relaxed);
     }
 }
 
@@ -191,18 +219,24 @@ fn label(name: &OsStr) -> String {
     if name == "-" { "standard input".to_owned() } else { util::quoted_if_needed(name) }
 }
 
-/// Reading what is written would never end.
-fn is_same_file(input: &File, output: Option<&Metadata>) -> bool {
-    let Some(output) = output.filter(|output| output.is_file()) else { return false };
-    input.metadata().is_ok_and(|input| (input.dev(), input.ino()) == (output.dev(), output.ino()))
-}
-
-/// The size of everything, if each of `files` is one that has a size.
+/// The size of everything that can be read, if all that can be has a size.
 fn total_size(tool: &util::Tool, files: &[std::ffi::OsString]) -> Option<u64> {
-    let sizes = files.iter().map(|name| open(tool, name).ok().and_then(|mut file| rest(&mut file)));
+    let sizes = files.iter().filter_map(|name| size_of(tool, name).ok());
     let total = sizes.sum::<Option<u64>>()?;
     // Files that the kernel makes up, in /proc for one, say that they are empty.
     (total > 0).then_some(total)
+}
+
+/// `None` if there is no telling.
+fn size_of(tool: &util::Tool, name: &OsStr) -> io::Result<Option<u64>> {
+    if name != "-" {
+        let metadata = std::fs::metadata(name)?;
+        if !metadata.is_file() && !metadata.file_type().is_block_device() {
+            // Opened and closed again, a named pipe would be broken for its writer.
+            return Ok(metadata.is_dir().then_some(0));
+        }
+    }
+    Ok(rest(&mut open(tool, name)?))
 }
 
 /// What lies between the offset and the end.

@@ -8,27 +8,34 @@ use aqueduct::source::{Outcomes, Outlets, Sink};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use std::ffi::{OsStr, OsString};
-use std::fs::{File, Metadata, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::MetadataExt;
 use std::process::ExitCode;
 use util::Tool;
 
 fn main() -> ExitCode {
     let tool = Tool::start("tee");
     let matches = tool.arguments(command(), std::env::args_os());
-    let mode = mode(&tool, &matches);
+    // Whoever has the signal ignored wants it to go on.
+    let by_default = || util::sigpipe_is_ignored().then(Mode::default);
+    let mode = mode(&tool, &matches).or_else(by_default);
     if mode.is_some() {
         util::ignore_sigpipe();
     }
     if matches.get_flag("ignore-interrupts") {
         ignore_interrupts();
     }
-    let outputs = match open_all(&tool, &matches, mode.unwrap_or_default()) {
+    // Before the files, which may be more than there are descriptors for.
+    let input = tool.stdin();
+    let identity = input.as_ref().ok().and_then(util::identity);
+    let outputs = match open_all(&tool, &matches, mode.unwrap_or_default(), identity) {
         Ok(outputs) if !outputs.is_empty() => outputs,
         _ => return tool.status(),
     };
-    copy_to(&tool, outputs, mode);
+    match input {
+        Ok(input) => copy_to(&tool, input, outputs, mode),
+        Err(error) => read_failed(&tool, &error),
+    }
     tool.status()
 }
 
@@ -114,9 +121,13 @@ fn ignore_interrupts() {
 /// # Errors
 ///
 /// The first failure, where the mode is to exit; it has been told.
-fn open_all<'t>(tool: &'t Tool, matches: &ArgMatches, mode: Mode) -> io::Result<Vec<Output<'t>>> {
+fn open_all<'t>(
+    tool: &'t Tool,
+    matches: &ArgMatches,
+    mode: Mode,
+    input: Option<(u64, u64)>,
+) -> io::Result<Vec<Output<'t>>> {
     let append = matches.get_flag("append");
-    let input = tool.stdin().and_then(|file| file.metadata()).ok();
     let stdout = OsString::from("standard output");
     let mut outputs = Vec::new();
     let mut add = |name: &OsStr, file: io::Result<File>| {
@@ -132,43 +143,45 @@ fn open_all<'t>(tool: &'t Tool, matches: &ArgMatches, mode: Mode) -> io::Result<
         }
         Ok(())
     };
-    add(&stdout, tool.stdout())?;
+    add(&stdout, tool.stdout().and_then(|file| unlike(input, file)))?;
     for name in matches.get_many::<OsString>("FILE").into_iter().flatten() {
-        add(name, create(name, append, input.as_ref()))?;
+        add(name, create(name, append, input))?;
     }
     Ok(outputs)
 }
 
-/// Opens a file to write, and empties it unless it is to be appended to. The file that is the
-/// input is refused: it would be emptied before it was read, or grow for ever.
-fn create(name: &OsStr, append: bool, input: Option<&Metadata>) -> io::Result<File> {
+/// Opens a file to write, and empties it unless it is to be appended to; not the one that is the
+/// input, which would be emptied before it was read, or grow for ever.
+fn create(name: &OsStr, append: bool, input: Option<(u64, u64)>) -> io::Result<File> {
     let file =
         OpenOptions::new().write(!append).append(append).create(true).truncate(false).open(name)?;
-    let found = file.metadata()?;
-    if !found.is_file() {
-        return Ok(file);
-    }
-    if input.is_some_and(|input| (input.dev(), input.ino()) == (found.dev(), found.ino())) {
-        return Err(io::Error::new(ErrorKind::InvalidInput, "input file is output file"));
-    }
-    if !append && found.len() > 0 {
+    let file = unlike(input, file)?;
+    if !append && file.metadata().is_ok_and(|found| found.is_file() && found.len() > 0) {
         file.set_len(0)?;
     }
     Ok(file)
 }
 
-fn copy_to(tool: &Tool, outputs: Vec<Output<'_>>, mode: Option<Mode>) {
-    let mut stdin = match tool.stdin() {
-        Ok(stdin) => stdin,
-        Err(error) => return tool.warn_error("read error", &error),
-    };
+/// Refuses the file that is the input.
+fn unlike(input: Option<(u64, u64)>, file: File) -> io::Result<File> {
+    if input.is_some() && util::identity(&file) == input {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "input file is output file"));
+    }
+    Ok(file)
+}
+
+fn read_failed(tool: &Tool, error: &io::Error) {
+    tool.warn_error("read error", error);
+}
+
+fn copy_to(tool: &Tool, mut input: File, outputs: Vec<Output<'_>>, mode: Option<Mode>) {
     // Under these modes nobody else would end us when all readers are gone.
     let watch = mode.is_some_and(|mode| !mode.pipes);
     let mut all = MultiWriter::new(outputs).policy(mode.unwrap_or_default().policy());
     let copier = Copier::new().grow_pipes(true).wait(true).watch_outputs(watch);
-    if let Err(failed) = copier.copy(&mut stdin, &mut all) {
+    if let Err(failed) = copier.copy(&mut input, &mut all) {
         match failed.side {
-            Side::Source => tool.warn_error("read error", &failed.source),
+            Side::Source => read_failed(tool, &failed.source),
             Side::Sink(i) => {
                 if let Some(output) = all.get_mut(i) {
                     output.tell(&failed.source);
@@ -202,7 +215,9 @@ impl Output<'_> {
             return;
         }
         self.failed = true;
-        if error.kind() != BrokenPipe || self.mode.pipes {
+        // To exit at the first failure means to tell of one.
+        let last = self.mode.exit && self.tool.has_failed();
+        if (error.kind() != BrokenPipe || self.mode.pipes) && !last {
             self.tool.warn_error(&self.name, error);
         }
     }

@@ -15,11 +15,15 @@ fn pages(section: &str) -> Vec<PathBuf> {
 
 #[test]
 fn mandoc_finds_nothing() {
+    if Command::new("mandoc").arg("-V").output().is_err() {
+        tools::not_run("mandoc is not installed, so no page was checked");
+        return;
+    }
     let all = ["man1", "man3", "man7"].map(pages).concat();
     assert!(all.len() >= 2, "man/ holds {all:?} only");
     for page in all {
         let lint = Command::new("mandoc").args(["-T", "lint"]).arg(&page).output();
-        let lint = lint.expect("mandoc is not installed, and without it no page can be checked");
+        let lint = lint.expect("it started before");
         // What it says on standard error is about the machine's index of pages.
         let found = String::from_utf8_lossy(&lint.stdout).into_owned();
         // Our own pages are not installed, so mandoc does not find them.

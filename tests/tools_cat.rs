@@ -3,6 +3,8 @@
 
 mod tools;
 
+use std::thread::JoinHandle;
+use tools::live::{drain, feed, nonblocking};
 use tools::{Place, check};
 
 fn place() -> Place {
@@ -95,7 +97,15 @@ fn a_failing_output_is_final() {
     check(&place.same_as_gnu("$T a >&-"), 1, "", closed);
     check(&place.same_as_gnu("$T -n a >&-"), 1, "", closed);
     check(&place.sh("$T <&-"), 1, "", "cat: -: Bad file descriptor\n");
+    check(&place.sh("$T a - open <&-"), 1, "one\ntwo\nno newline", "cat: -: Bad file descriptor\n");
     check(&place.sh("$T nope 2>&-"), 1, "", "");
+    place.file("big", vec![b'x'; 3_000_000]);
+    let large = "cat: write error: File too large\n1024000 copy\n";
+    for input in ["big", "< big", "<(cat big)", "- a < <(cat big)", "-s big"] {
+        let script = format!("trap '' XFSZ; ulimit -f 1000; $T {input} > copy 2>said; r=$?");
+        let out = place.sh(&format!("{script}; cat said; wc -c copy; exit $r"));
+        check(&out, 1, large, "");
+    }
 }
 
 #[test]
@@ -111,15 +121,34 @@ fn a_reader_that_leaves_ends_it_quietly() {
 }
 
 #[test]
-fn made_up_files_and_shared_terminals() {
+fn made_up_files() {
     let place = place();
     place.same_as_gnu(
         "$T /proc/version /proc/filesystems /sys/kernel/mm/transparent_hugepage/enabled",
     );
-    // What is at the other end of the pipe was made non-blocking by somebody else.
-    let out = place.sh("head -c 400000 /dev/zero > big; \
-         (python3 -c 'import os; os.set_blocking(1, False)'; $T big; $T -v big) | wc -c");
-    check(&out, 0, "1200000\n", "");
+    place.same_as_gnu("$T /proc/version - < /proc/filesystems | cksum; $T -n /proc/version");
+    place.same_as_gnu("$T /dev/null - </dev/null; $T empty empty | wc -c");
+    // Empty by its size, and a read that fails.
+    place.same_as_gnu("$T /proc/self/attr/exec a; echo $?; $T /proc/self/mem a; echo $?");
+}
+
+/// A terminal that is shared by several programs may be non-blocking, and so may a pipe.
+#[test]
+fn ends_that_somebody_made_nonblocking() {
+    let place = place();
+    let data = "some line\n".repeat(40_000).into_bytes();
+    place.file("big", &data);
+    for arguments in [&["big"][..], &["-s", "big"], &["-"], &["-s", "-"], &["-", "empty"]] {
+        let ((reader, writer), (input, feeder)) = (nonblocking(), nonblocking());
+        let mut command = place.command(arguments);
+        let mut cat = command.stdin(input).stdout(writer).spawn().unwrap();
+        drop(command);
+        // Nobody reads it where it is no operand.
+        let feeder = arguments.contains(&"-").then(|| feed(feeder, data.clone()));
+        assert!(drain(reader) == data, "{arguments:?}");
+        assert_eq!(cat.wait().unwrap().code(), Some(0));
+        feeder.map(JoinHandle::join).transpose().unwrap();
+    }
 }
 
 #[test]
@@ -140,7 +169,7 @@ fn names_in_messages_cannot_mislead() {
 #[test]
 fn mistakes_on_the_command_line() {
     let place = place();
-    for arguments in ["-x", "--nope", "--number=3", "-nx"] {
+    for arguments in ["-x", "-n=", "--nope", "--number=3", "-nx"] {
         let out = place
             .same_as_gnu(&format!("$T {arguments} 2>&1 | sed \"s,'.*cat --help,'cat --help,\""));
         assert!(String::from_utf8_lossy(&out.stdout).contains("cat: "), "{arguments}");

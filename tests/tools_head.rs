@@ -3,6 +3,8 @@
 
 mod tools;
 
+use std::thread::JoinHandle;
+use tools::live::{drain, feed, nonblocking};
 use tools::{Place, check};
 
 fn place() -> Place {
@@ -73,6 +75,55 @@ fn parts_without_gnu_to_compare() {
 }
 
 #[test]
+fn every_suffix() {
+    let place = place();
+    place.sh("truncate -s 9M large");
+    for (suffix, unit) in [
+        ("b", 512),
+        ("k", 1024),
+        ("kB", 1000),
+        ("K", 1024),
+        ("KB", 1000),
+        ("KiB", 1024),
+        ("m", 1 << 20),
+        ("M", 1 << 20),
+        ("MB", 1_000_000),
+        ("MiB", 1 << 20),
+    ] {
+        let out = place.same_as_gnu(&format!("$T -c 3{suffix} large | wc -c"));
+        check(&out, 0, &format!("{}\n", 3 * unit), "");
+        let rest = (9 << 20) - 2 * unit;
+        let out = place.same_as_gnu(&format!("cat large | $T -c -2{suffix} | wc -c"));
+        check(&out, 0, &format!("{rest}\n"), "");
+    }
+    for suffix in ["G", "GB", "GiB", "T", "TB", "P", "PiB", "E", "EB"] {
+        place.same_as_gnu(&format!("$T -c 3{suffix} lines | cksum; $T -n -3{suffix} lines"));
+    }
+}
+
+/// A terminal that is shared by several programs may be non-blocking, and so may a pipe.
+#[test]
+fn ends_that_somebody_made_nonblocking() {
+    let place = place();
+    let lines = place.read("lines");
+    for part in ["-n19999", "-c108889", "-n-1", "-c-5"] {
+        for file in ["lines", "-"] {
+            let ((reader, writer), (input, feeder)) = (nonblocking(), nonblocking());
+            let mut command = place.command(&[part, file]);
+            let mut head = command.stdin(input).stdout(writer).spawn().unwrap();
+            drop(command);
+            let feeder = (file == "-").then(|| feed(feeder, lines.clone()));
+            let got = drain(reader);
+            assert_eq!(head.wait().unwrap().code(), Some(0), "{part} {file}");
+            feeder.map(JoinHandle::join).transpose().unwrap();
+            assert!(lines.starts_with(&got), "{part} {file}");
+            let wanted = lines.len() - if part.starts_with("-n") { 6 } else { 5 };
+            assert_eq!(got.len(), wanted, "{part} {file}");
+        }
+    }
+}
+
+#[test]
 fn leaves_the_offset_behind_what_it_wrote() {
     let place = place();
     for (part, next) in [
@@ -123,9 +174,11 @@ fn failures() {
         check(&place.sh(&format!("$T {part} lines nope >/dev/full")), 1, "", full);
         check(&place.sh(&format!("cat lines | $T {part} >/dev/full")), 1, "", full);
     }
-    check(&place.sh("$T open >&-"), 1, "", "head: standard output: Bad file descriptor\n");
+    check(&place.same_as_gnu("$T open >&-"), 1, "", "head: write error: Bad file descriptor\n");
     let closed = "head: error reading 'standard input': Bad file descriptor\n";
     check(&place.sh("$T <&-"), 1, "", closed);
+    check(&place.sh("$T open - empty -q <&-"), 1, "x\ny", closed);
+    check(&place.sh("$T nope open 2>&-"), 1, "==> open <==\nx\ny", "");
 }
 
 #[test]
@@ -140,8 +193,35 @@ fn a_reader_that_leaves_ends_it_quietly() {
 
 #[test]
 fn made_up_files() {
-    place().same_as_gnu(
+    let place = place();
+    place.same_as_gnu("$T -n 1 /proc/self/attr/exec open; $T -c 1 /proc/self/mem open; echo $?");
+    place.same_as_gnu(
+        "$T -c -1 /proc/self/mem; $T -c 0 nope; $T -n 0 .; $T -c 1 /dev/null; echo $?",
+    );
+    place.same_as_gnu(
         "$T -n -2 /proc/filesystems; $T -c -2 /proc/filesystems; $T -n1 /proc/version",
+    );
+}
+
+#[test]
+fn a_file_may_be_appended_to_itself() {
+    let place = place();
+    for part in ["-c 3", "-n 1", "-n 5", "-n 100000", "-c 100000", "-n -1", "-c -1", "-n -9"] {
+        // The limit is there for the case that it feeds on what it writes.
+        let script = format!("$T {part} to >> to; cksum to");
+        place.same_as_gnu(&format!("ulimit -f 2000; cp open to; {script}"));
+        if !part.contains("00000") {
+            place.same_as_gnu(&format!("ulimit -f 2000; cp lines to; {script}"));
+        }
+    }
+    // GNU's reads what it wrote.
+    check(&place.sh("cp lines to; $T -n -19999 to >> to; tail -n 2 to"), 0, "20000\n1\n", "");
+    check(&place.sh("ulimit -f 2000; cp open to; $T -c 1G to >> to; cat to"), 0, "x\nyx\ny", "");
+    check(
+        &place.sh("cp open to; $T -c -0 to >> to; $T -c 1 empty > empty; cat to"),
+        0,
+        "x\nyx\ny",
+        "",
     );
 }
 

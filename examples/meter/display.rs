@@ -36,15 +36,33 @@ pub(crate) struct Display {
     thread: JoinHandle<()>,
 }
 
+/// Ends a display from another thread.
+#[derive(Debug)]
+pub(crate) struct Ender {
+    stop: Sender<()>,
+    /// Hangs up when the display has ended.
+    ended: Receiver<()>,
+}
+
+impl Ender {
+    /// Has the display drawn for the last time, if the terminal takes it: one that was stopped
+    /// must not keep us from ending.
+    pub(crate) fn end(self) {
+        let _ = self.stop.send(());
+        let _ = self.ended.recv_timeout(Duration::from_secs(1));
+    }
+}
+
 impl Display {
     /// Draws what `count` says from now on.
     ///
     /// # Errors
     ///
     /// When the system starts no thread.
-    pub(crate) fn start(look: Look, count: Arc<AtomicU64>) -> io::Result<Self> {
+    pub(crate) fn start(look: Look, count: Arc<AtomicU64>) -> io::Result<(Self, Ender)> {
         let screen = Arc::new(Mutex::new(Screen::default()));
         let (stop, stopped) = channel();
+        let (ends, ended) = channel();
         let painter = Painter {
             rates: Rates::new(look.window),
             state: State { size: look.size, ..State::default() },
@@ -53,10 +71,12 @@ impl Display {
             look,
             count,
         };
-        let thread = thread::Builder::new()
-            .name("display".to_owned())
-            .spawn(move || painter.run(&stopped))?;
-        Ok(Self { screen, stop, thread })
+        let thread = thread::Builder::new().name("display".to_owned()).spawn(move || {
+            let _ends: Sender<()> = ends;
+            painter.run(&stopped);
+        })?;
+        let ender = Ender { stop: stop.clone(), ended };
+        Ok((Self { screen, stop, thread }, ender))
     }
 
     /// Takes the line away, and draws none while the answer lives: room for a message.
@@ -68,7 +88,8 @@ impl Display {
 
     /// Draws for the last time and leaves the terminal on a fresh line.
     pub(crate) fn finish(self) {
-        drop(self.stop);
+        // It fails if a signal came before, and the line is finished.
+        let _ = self.stop.send(());
         // Only a panic could make it fail, and that has been told on standard error.
         let _ = self.thread.join();
     }
@@ -138,6 +159,9 @@ struct Screen {
 
 impl Screen {
     fn redraw(&mut self, line: &str) {
+        if line.is_empty() && self.drawn == 0 {
+            return;
+        }
         let columns = line.chars().count();
         let rest = " ".repeat(self.drawn.saturating_sub(columns));
         let _ = io::stderr().write_all(format!("\r{line}{rest}").as_bytes());

@@ -51,11 +51,12 @@ impl Parts {
         }
         let eta = self.eta.then(|| state.eta()).flatten();
         if self.bar {
+            // At the end too there is room for the time left: the bar does not jump.
             let others = head.iter().chain(&eta).map(|part| part.chars().count() + 1).sum();
             head.push(state.bar(width.saturating_sub(others)));
         }
-        head.extend(eta);
-        head.join(" ").chars().take(width).collect()
+        head.extend(eta.filter(|_| !state.done));
+        fitting(&head, width)
     }
 
     /// The line for a program: the percentage alone, unless time or bytes were asked for.
@@ -83,12 +84,13 @@ impl State {
             let inner = room.saturating_sub(2);
             return if inner < 3 { String::new() } else { format!("[{}]", self.marker(inner)) };
         };
-        let percent = format!("{percent:>3}%");
-        let inner = room.saturating_sub(2 + percent.len());
+        let percent = format!("{percent:>2}%");
+        // Room for three digits from the start: the bar does not jump.
+        let inner = room.saturating_sub("[] ".len() + percent.len().max("100%".len()));
         if inner < 3 {
             return percent;
         }
-        format!("[{}]{percent}", self.arrow(inner))
+        format!("[{}] {percent}", self.arrow(inner))
     }
 
     fn arrow(&self, inner: usize) -> String {
@@ -112,14 +114,27 @@ impl State {
 
     fn eta(&self) -> Option<String> {
         let left = self.size?.saturating_sub(self.total) as f64;
-        if self.done {
-            return None;
-        }
         let wait = Duration::try_from_secs_f64(left / self.average).ok();
         // Nobody waits for a century; nothing moves.
         let wait = wait.filter(|wait| wait.as_secs() < 100 * 365 * 86400);
         Some(format!("ETA {}", wait.map_or_else(|| "-:--:--".to_owned(), clock)))
     }
+}
+
+/// The parts with a space between them; those that do not fit are left out, since half a number
+/// is another number.
+fn fitting(parts: &[String], width: usize) -> String {
+    let (mut line, mut columns) = (String::new(), 0);
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        let gap = usize::from(columns > 0);
+        let more = gap + part.chars().count();
+        if columns + more <= width {
+            columns += more;
+            line += &" ".repeat(gap);
+            line += part;
+        }
+    }
+    line
 }
 
 /// `H:MM:SS`, with the days before it from the first day on.
@@ -174,17 +189,32 @@ mod tests {
         let line = all().line(&midway(), 80);
         assert_eq!(
             line,
-            "disk: 41.0MiB 0:00:05 [ 251MiB/s] [==========>               ] 41% ETA 0:00:07"
-                .to_owned()
-                .replace("[==========>               ]", &{
-                    let inner = 80 - "disk: 41.0MiB 0:00:05 [ 251MiB/s] [] 41% ETA 0:00:07".len();
-                    let filled = inner * 41 / 100;
-                    format!("[{}>{}]", "=".repeat(filled), " ".repeat(inner - filled - 1))
-                })
+            "disk: 41.0MiB 0:00:05 [ 251MiB/s] [===========>               ] 41% ETA 0:00:07"
         );
         for width in 60..300 {
-            assert_eq!(all().line(&midway(), width).len(), width);
+            // Less one column, for the third digit of the percentage.
+            assert_eq!(all().line(&midway(), width).len(), width - 1);
         }
+    }
+
+    #[test]
+    fn the_bar_does_not_jump() {
+        let end = |state| all().line(&state, 80).rfind(']');
+        let at = end(midway());
+        assert_eq!(end(State { total: 1 << 20, ..midway() }), at);
+        assert_eq!(end(State { total: 100 << 20, ..midway() }), at);
+        assert_eq!(end(State { total: 100 << 20, done: true, ..midway() }), at);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_left_out() {
+        let line = |width| all().line(&midway(), width);
+        assert_eq!(line(45), "disk: 41.0MiB 0:00:05 [ 251MiB/s] 41%");
+        assert_eq!(line(40), "disk: 41.0MiB 0:00:05 [ 251MiB/s] 41%");
+        assert_eq!(line(36), "disk: 41.0MiB 0:00:05 [ 251MiB/s]");
+        assert_eq!(line(21), "disk: 41.0MiB 0:00:05");
+        assert_eq!(line(20), "disk: 41.0MiB 41%");
+        assert_eq!(line(2), "");
     }
 
     #[test]
@@ -204,18 +234,18 @@ mod tests {
         assert_eq!(only(Parts { rate: true, ..Parts::default() }), "[ 251MiB/s]");
         assert_eq!(only(Parts { average: true, ..Parts::default() }), "[8.00MiB/s]");
         assert_eq!(only(Parts { eta: true, ..Parts::default() }), "ETA 0:00:07");
-        assert_eq!(only(Parts { bar: true, ..Parts::default() }), "[=====>        ] 41%");
+        assert_eq!(only(Parts { bar: true, ..Parts::default() }), "[=====>       ] 41%");
     }
 
     #[test]
     fn the_bar_begins_empty_and_ends_full() {
         let at = |total| State { total, ..midway() }.bar(12);
-        assert_eq!(at(0), "[>     ]  0%");
-        assert_eq!(at((100 << 20) - 1), "[=====>] 99%");
-        assert_eq!(at(100 << 20), "[======]100%");
-        assert_eq!(at(250 << 20), "[======]250%");
+        assert_eq!(at(0), "[>    ]  0%");
+        assert_eq!(at((100 << 20) - 1), "[====>] 99%");
+        assert_eq!(at(100 << 20), "[=====] 100%");
+        assert_eq!(at(250 << 20), "[=====] 250%");
         assert_eq!(State::default().bar(4), "");
-        assert_eq!(midway().bar(8), " 41%");
+        assert_eq!(midway().bar(8), "41%");
     }
 
     #[test]

@@ -4,14 +4,16 @@
 
 mod inherited;
 mod quote;
+mod signals;
 mod size;
 mod stream;
 mod usage;
 
 pub(crate) use self::inherited::{die_of_sigpipe, ignore_sigpipe, sigpipe_is_ignored};
 pub(crate) use self::quote::{quoted, quoted_if_needed};
+pub(crate) use self::signals::Signals;
 pub(crate) use self::size::{SizeError, parse_size};
-pub(crate) use self::stream::{read, write_all};
+pub(crate) use self::stream::{identity, is_same_file, read, write_all};
 pub(crate) use self::usage::{command, flag, operands, option, short_flag};
 
 use clap::ArgMatches;
@@ -104,6 +106,11 @@ impl Tool {
     pub(crate) fn stdout(&self) -> io::Result<File> {
         inherited::was_open(1)?;
         Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
+    }
+
+    /// Whether anything was complained of.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.get()
     }
 
     /// 1 if anything was complained of, 0 else.

@@ -67,7 +67,8 @@ pub(super) fn complaint(error: &Error) -> String {
     match error.kind() {
         ErrorKind::UnknownArgument => match option.strip_prefix("--") {
             Some(_) => format!("unrecognized option '{option}'"),
-            None => format!("invalid option -- '{}'", option.trim_start_matches('-')),
+            // The letter itself may be one of those that end a name.
+            None => format!("invalid option -- '{}'", named.chars().nth(1).unwrap_or('-')),
         },
         ErrorKind::InvalidValue if of(ContextKind::InvalidValue).is_empty() => {
             format!("option '{option}' requires an argument")

@@ -32,7 +32,10 @@ impl Engine<'_> {
         self.plain = None;
         let size = self.options.buffer_size.unwrap_or(BUFFER);
         let mut buf = SPARE.take();
-        buf.resize(size, 0);
+        if buf.len() != size {
+            // Zeroes from the system, not written by us: a small copy touches few pages of them.
+            buf = vec![0; size];
+        }
         let flow = self.through_buffer(source, sink, left, &mut buf);
         if size == BUFFER {
             SPARE.set(buf);

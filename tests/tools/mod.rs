@@ -1,9 +1,18 @@
 //! Runs the example tools in temporary folders, beside GNU's where they are installed.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub(crate) mod live;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use tempfile::TempDir;
+
+/// Says that part of a test cannot run, which must not happen where everything is installed.
+pub(crate) fn not_run(why: &str) {
+    let required = std::env::var_os("AQUEDUCT_REQUIRE_TOOLS").is_some();
+    assert!(!required, "{why}");
+    eprintln!("NOT RUN: {why}");
+}
 
 /// The tools that cargo built for this test run: `target/PROFILE/examples`, beside the folder
 /// `deps` that this very test lies in.
@@ -15,11 +24,17 @@ pub(crate) fn tool(name: &str) -> PathBuf {
     tool
 }
 
-/// GNU's tool of that name, if it is what the system has.
+/// GNU's tool of that name, if the system has it, be it beside another.
 pub(crate) fn gnu(name: &str) -> Option<PathBuf> {
-    let path = PathBuf::from("/usr/bin").join(name);
-    let version = Command::new(&path).arg("--version").output().ok()?;
-    String::from_utf8_lossy(&version.stdout).contains("GNU coreutils").then_some(path)
+    let found = ["", "gnu"].into_iter().find_map(|prefix| {
+        let path = PathBuf::from(format!("/usr/bin/{prefix}{name}"));
+        let version = Command::new(&path).arg("--version").output().ok()?;
+        String::from_utf8_lossy(&version.stdout).contains("GNU coreutils").then_some(path)
+    });
+    if found.is_none() {
+        not_run(&format!("GNU's {name} is not installed, so ours was not held against it"));
+    }
+    found
 }
 
 /// A folder to work in, with a tool to run there.
@@ -58,15 +73,24 @@ impl Place {
             let mut theirs = self.sh_with(&gnu, script);
             // GNU's tools name themselves as they were called.
             for stream in [&mut theirs.stdout, &mut theirs.stderr] {
-                let text = stream.escape_ascii().to_string();
-                if text.contains(&*gnu.to_string_lossy()) {
-                    let text = String::from_utf8_lossy(stream).into_owned();
-                    *stream = text.replace(&*gnu.to_string_lossy(), self.name).into_bytes();
-                }
+                *stream = replaced(stream, gnu.as_os_str().as_encoded_bytes(), self.name);
             }
             assert_eq!(show(&ours), show(&theirs), "{script}");
         }
         ours
+    }
+
+    /// Our tool as a process to talk to, in the folder, with everything that goes in and comes
+    /// out piped.
+    pub(crate) fn start(&self, arguments: &[&str]) -> live::Live {
+        live::Live::start(self.command(arguments))
+    }
+
+    /// Our tool, to be started in the folder.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(tool(self.name));
+        command.args(arguments).current_dir(self.path()).env("LC_ALL", "C");
+        command
     }
 
     fn sh_with(&self, tool: &Path, script: &str) -> Output {
@@ -78,6 +102,17 @@ impl Place {
             .output()
             .expect("bash is installed")
     }
+}
+
+fn replaced(text: &[u8], from: &[u8], to: &str) -> Vec<u8> {
+    let (mut rest, mut out) = (text, Vec::new());
+    while let Some(at) = rest.windows(from.len()).position(|window| window == from) {
+        out.extend_from_slice(&rest[..at]);
+        out.extend_from_slice(to.as_bytes());
+        rest = &rest[at + from.len()..];
+    }
+    out.extend_from_slice(rest);
+    out
 }
 
 /// The end of a run as text: status, standard output, standard error.
