@@ -31,6 +31,10 @@ impl Hook for Cancelling {
 struct Held(mpsc::Sender<()>, mpsc::Receiver<()>);
 
 impl Hook for Held {
+    fn park_on(&self, _: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+        self.park_until(deadline)
+    }
+
     fn park_until(&self, _: Option<Instant>) -> io::Result<()> {
         let _ = self.0.send(());
         let _ = self.1.recv();
