@@ -4,7 +4,7 @@
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
 use crate::poll::{Desc, Side, State, Wait, What, keeps, wait};
-use crate::sys::{self, Nowait};
+use crate::sys::{self, Manner, Nowait};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -30,15 +30,22 @@ impl<T: AsFd> Inner<T> {
         let fd = io.as_fd();
         let manner = sys::manner(fd)?;
         let restore = manner.waits() && !sys::set_nonblocking(fd, true)?;
-        Ok(Self {
+        let mut this = Self::with(io, manner);
+        this.restore = restore;
+        Ok(this)
+    }
+
+    /// A descriptor that is used in this manner as it is.
+    pub(super) fn with(io: T, manner: Manner) -> Self {
+        Self {
             desc: Desc::new(),
             nowait: manner.nowait,
-            restore,
+            restore: false,
             drains: manner.drains,
             read_timeout: Timeout::none(),
             write_timeout: Timeout::none(),
             io: Some(io),
-        })
+        }
     }
 
     pub(super) fn into_std(mut self) -> std::result::Result<T, (Self, std::io::Error)> {

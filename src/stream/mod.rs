@@ -25,9 +25,11 @@
 mod control;
 mod halves;
 mod io;
+mod stdio;
 
 pub use self::control::Control;
 pub use self::halves::{ReadHalf, ReuniteError, WriteHalf};
+pub use self::stdio::{Inherited, Rung, stderr, stdin, stdout};
 
 use self::io::Inner;
 use crate::source::{Handle, Outlet, Outlets, Piece, Sink, Source};

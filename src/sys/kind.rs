@@ -90,6 +90,20 @@ pub(crate) fn manner(fd: BorrowedFd<'_>) -> io::Result<Manner> {
     Ok(Manner { nowait, drains })
 }
 
+/// Whether `fd` is /dev/null, which never makes anybody wait.
+pub(crate) fn is_null(fd: BorrowedFd<'_>) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return fstat(fd).is_ok_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
+            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3)
+    });
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = fd;
+        false
+    }
+}
+
 /// Whether writes to `fd` go to the end of the file, wherever its offset stands.
 pub(crate) fn appends(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(fcntl_getfl(fd)?.contains(OFlags::APPEND))

@@ -2,10 +2,13 @@
 
 use super::{Call, faults::gate, retry};
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::fs::{copy_file_range as cfr, sendfile as send};
+use rustix::fs::{
+    Mode, OFlags, copy_file_range as cfr, fcntl_getfl, fstat, fstatfs, sendfile as send,
+};
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 fn flags(block: bool) -> SpliceFlags {
     // Never MORE: it corks sockets for 200 ms. MOVE has had no effect since 2.6.21.
@@ -101,5 +104,34 @@ impl Event {
 impl AsFd for Event {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+/// Whether `fd` is a pipe whose calls can say that they must not wait. Those with a name in the
+/// file system cannot.
+pub(crate) fn answers_nowait(fd: BorrowedFd<'_>) -> bool {
+    static PIPES_DO: OnceLock<bool> = OnceLock::new();
+    let probe = || {
+        let (reader, _writer) = super::pipe()?;
+        let answer = super::Nowait::Call.read(reader.as_fd(), &mut [0]);
+        Ok::<_, io::Error>(answer.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock))
+    };
+    const PIPEFS: i64 = 0x5049_5045;
+    fstatfs(fd).is_ok_and(|system| i64::from(system.f_type) == PIPEFS)
+        && *PIPES_DO.get_or_init(|| probe().unwrap_or(false))
+}
+
+/// Opens the file of `fd` once more, as a non-blocking description of our own.
+pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mode = fcntl_getfl(fd)? & OFlags::RWMODE;
+    let flags = mode | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let private = retry(|| Ok(rustix::fs::open(&*path, flags, Mode::empty())?))?;
+    // Where something else is mounted on /proc, the path leads elsewhere.
+    let (ours, theirs) = (fstat(&private)?, fstat(fd)?);
+    if (ours.st_dev, ours.st_ino, ours.st_rdev) == (theirs.st_dev, theirs.st_ino, theirs.st_rdev) {
+        Ok(private)
+    } else {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -29,9 +29,10 @@ mod wait;
 
 pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};
 pub(crate) use self::imp::{
-    Event, copy_file_range, pipe_size, queued, sendfile, set_pipe_size, splice, tee,
+    Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
+    splice, tee,
 };
-pub(crate) use self::kind::{Identity, Kind, appends, manner};
+pub(crate) use self::kind::{Identity, Kind, Manner, appends, is_null, manner};
 pub(crate) use self::nowait::{Nowait, set_nonblocking};
 pub(crate) use self::wait::{Watch, look, poll, poll_with};
 

@@ -1,6 +1,6 @@
 //! Reading and writing without waiting, whatever the descriptor is and whoever shares it.
 
-use super::{Call, faults::gate, retry};
+use super::{Call, Watch, faults::gate, retry};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send, sendmsg,
@@ -16,8 +16,9 @@ pub(crate) enum Nowait {
     /// It is a socket: `MSG_DONTWAIT`, whatever its flags. A lost peer raises no signal.
     Socket,
     /// Each call says so, by `RWF_NOWAIT` of preadv2(2), which pipes know on recent kernels.
-    #[cfg(any(target_os = "linux", target_os = "android"))]
     Call,
+    /// It is asked by poll(2) before each call, which blocks if another process was quicker.
+    Ask,
     /// It never waits, or not for a peer: a regular file, /dev/null.
     Never,
 }
@@ -30,8 +31,11 @@ impl Nowait {
             Ok(match self {
                 Self::Flag | Self::Never => rustix::io::read(fd, buf)?,
                 Self::Socket => recv(fd, buf, RecvFlags::DONTWAIT)?.0,
-                #[cfg(any(target_os = "linux", target_os = "android"))]
                 Self::Call => by_call::read(fd, &mut [IoSliceMut::new(buf)])?,
+                Self::Ask => {
+                    ask(Watch::readable(fd))?;
+                    rustix::io::read(fd, buf)?
+                }
             })
         })
     }
@@ -49,8 +53,11 @@ impl Nowait {
                     let mut none = RecvAncillaryBuffer::default();
                     recvmsg(fd, bufs, &mut none, RecvFlags::DONTWAIT)?.bytes
                 }
-                #[cfg(any(target_os = "linux", target_os = "android"))]
                 Self::Call => by_call::read(fd, bufs)?,
+                Self::Ask => {
+                    ask(Watch::readable(fd))?;
+                    rustix::io::readv(fd, bufs)?
+                }
             })
         })
     }
@@ -66,8 +73,8 @@ impl Nowait {
             Ok(match self {
                 Self::Flag | Self::Never => rustix::io::write(fd, bytes)?,
                 Self::Socket => send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
-                #[cfg(any(target_os = "linux", target_os = "android"))]
                 Self::Call => by_call::write(fd, &[IoSlice::new(bytes)])?,
+                Self::Ask => ask_and_write(fd, bytes)?,
             })
         })
     }
@@ -85,12 +92,31 @@ impl Nowait {
                     let mut none = SendAncillaryBuffer::default();
                     sendmsg(fd, bufs, &mut none, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?
                 }
-                #[cfg(any(target_os = "linux", target_os = "android"))]
                 Self::Call => by_call::write(fd, bufs)?,
+                Self::Ask => {
+                    let first = bufs.iter().find(|buf| !buf.is_empty());
+                    ask_and_write(fd, first.map_or(&[], |buf| buf))?
+                }
             })
         })
     }
 }
+
+/// `WouldBlock` unless the watch fires at once.
+fn ask(watch: Watch<'_>) -> io::Result<()> {
+    let mut watches = [watch];
+    super::look(&mut watches)?;
+    if watches[0].fired() { Ok(()) } else { Err(io::ErrorKind::WouldBlock.into()) }
+}
+
+/// No more than a pipe has room for if it has any.
+fn ask_and_write(fd: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    ask(Watch::writable(fd))?;
+    Ok(rustix::io::write(fd, &bytes[..bytes.len().min(ROOM)])?)
+}
+
+/// POSIX's least PIPE_BUF.
+const ROOM: usize = 512;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod by_call {
@@ -107,6 +133,21 @@ mod by_call {
 
     pub(super) fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
         pwritev2(fd, bufs, HERE, ReadWriteFlags::NOWAIT)
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+mod by_call {
+    use rustix::io::Errno;
+    use std::io::{IoSlice, IoSliceMut};
+    use std::os::fd::BorrowedFd;
+
+    pub(super) fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub(super) fn write(_: BorrowedFd<'_>, _: &[IoSlice<'_>]) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
     }
 }
 

@@ -70,3 +70,13 @@ impl AsFd for Event {
         self.reader.as_fd()
     }
 }
+
+/// No call here can say that it must not wait.
+pub(crate) fn answers_nowait(_: BorrowedFd<'_>) -> bool {
+    false
+}
+
+/// /dev/fd duplicates here, it does not open anew.
+pub(crate) fn reopen(_: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    unsupported()
+}

@@ -1,7 +1,7 @@
 //! What a source hands out, by the few words of each adapter's own page: no descriptors, no
 //! buffers, no steps.
 
-use super::drain::{Basin, Drain};
+use super::drain::Drain;
 use super::feed::{Feed, Lens, Spring};
 use std::io::ErrorKind;
 
