@@ -18,7 +18,7 @@
 //! | [`Section`] | [`section`](ReadAt::section) | a window of something that is read at offsets |
 //! | [`OffsetWriter`] | [`OffsetWriter::new`] | writes from an offset on |
 //!
-//! A chain of them is a [`Source`] or [`Sink`] if what it wraps is one, and
+//! A chain of them is a [`Source`](crate::source::Source) or [`Sink`](crate::source::Sink) if what it wraps is one, and
 //! [`copy`](crate::copy()) sees through it.
 
 /// What an adapter with one source in `inner` and no tap of its own has nothing to add to.

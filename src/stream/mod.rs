@@ -85,7 +85,7 @@ impl<T: AsFd> Stream<T> {
     /// Its description is made non-blocking, for everybody who shares it, until
     /// [`into_std`](Self::into_std). Regular files stay as they are: they never make anybody wait for
     /// another program. For the descriptors that a program was started with use
-    /// [`stdin`](crate::stdin) and its like, which change nothing that other processes see.
+    /// [`stdin`] and its like, which change nothing that other processes see.
     ///
     /// # Errors
     ///

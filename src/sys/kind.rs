@@ -16,6 +16,10 @@ pub(crate) enum Kind {
     /// A regular file.
     File { append: bool },
     /// `/dev/null`, open for writing: takes everything at once and keeps nothing.
+    #[cfg_attr(
+        not(any(target_os = "linux", target_os = "android")),
+        expect(dead_code, reason = "known on Linux alone")
+    )]
     Null,
     /// A character device, a terminal above all.
     Device { nonblocking: bool },

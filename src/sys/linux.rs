@@ -117,7 +117,7 @@ pub(crate) fn answers_nowait(fd: BorrowedFd<'_>) -> bool {
         Ok::<_, io::Error>(answer.is_err_and(|e| e.kind() == io::ErrorKind::WouldBlock))
     };
     const PIPEFS: i64 = 0x5049_5045;
-    fstatfs(fd).is_ok_and(|system| i64::from(system.f_type) == PIPEFS)
+    fstatfs(fd).is_ok_and(|system| system.f_type == PIPEFS)
         && *PIPES_DO.get_or_init(|| probe().unwrap_or(false))
 }
 

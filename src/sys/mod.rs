@@ -41,6 +41,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// The calls that tests can make fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    not(any(target_os = "linux", target_os = "android")),
+    expect(dead_code, reason = "some calls are Linux's alone")
+)]
 pub(crate) enum Call {
     Splice,
     Tee,

@@ -78,11 +78,9 @@ impl Case {
         let drain = Drain::random(g, Grammar { depth: 2, ..grammar }, len);
         let how = How::random(g, len, large);
         let mut case = Self { feed, drain, how };
-        if fate == Fate::Well {
-            if one_in(g, 8) {
-                let Self { drain, .. } = case;
-                case = Self { drain: Drain::Limit(about(g, len), Box::new(drain)), ..case };
-            }
+        if fate == Fate::Well && one_in(g, 8) {
+            let Self { drain, .. } = case;
+            case = Self { drain: Drain::Limit(about(g, len), Box::new(drain)), ..case };
         }
         // Nobody feeds a source or empties a sink while the copy waits for it.
         case.how.wait &= !case.stalls();

@@ -10,10 +10,10 @@ use std::io::ErrorKind;
 #[derive(Debug, Clone)]
 pub(super) enum Drain {
     Leaf(Basin),
-    Count(Box<Drain>),
-    Limit(u64, Box<Drain>),
-    Buffered(usize, Box<Drain>),
-    Several(Vec<Drain>, ErrorPolicy),
+    Count(Box<Self>),
+    Limit(u64, Box<Self>),
+    Buffered(usize, Box<Self>),
+    Several(Vec<Self>, ErrorPolicy),
 }
 
 /// Where bytes come to lie.

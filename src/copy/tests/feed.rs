@@ -10,8 +10,8 @@ use quickcheck::{Arbitrary, Gen};
 #[derive(Debug, Clone)]
 pub(super) enum Feed {
     Leaf(Spring, Bytes),
-    Over(Lens, Box<Feed>),
-    Parts(Vec<Feed>),
+    Over(Lens, Box<Self>),
+    Parts(Vec<Self>),
 }
 
 /// The bytes of a leaf.

@@ -16,6 +16,9 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::vec;
 
+/// The closure of an `Inspect`.
+type Eye = Box<dyn FnMut(&[u8])>;
+
 /// A reader of any of the kinds that a [`Feed`] describes.
 pub(super) enum Reader {
     Memory(Cursor<Vec<u8>>),
@@ -25,18 +28,18 @@ pub(super) enum Reader {
     Pipe(PipeReader, Supply<PipeWriter>),
     Socket(UnixStream, Supply<UnixStream>),
     Foreign(Opaque<Foreign>),
-    Limit(Limit<Box<Reader>>),
-    Take(Take<Box<Reader>>),
-    Strict(LimitStrict<Box<Reader>>),
-    Exact(Exact<Box<Reader>>),
-    Skip(Skip<Box<Reader>>),
-    Count(Count<Box<Reader>>),
-    Progress(Progress<Box<Reader>, Box<dyn FnMut(u64)>>, Rc<Cell<u64>>),
-    Inspect(Inspect<Box<Reader>, Box<dyn FnMut(&[u8])>>, Rc<Cell<u64>>),
-    Opaque(Opaque<Box<Reader>>),
-    Buffered(BufReader<Box<Reader>>),
-    Tee(Box<Tee<Box<Reader>, Writer>>),
-    Parts(Box<MultiReader<vec::IntoIter<Reader>>>),
+    Limit(Limit<Box<Self>>),
+    Take(Take<Box<Self>>),
+    Strict(LimitStrict<Box<Self>>),
+    Exact(Exact<Box<Self>>),
+    Skip(Skip<Box<Self>>),
+    Count(Count<Box<Self>>),
+    Progress(Progress<Box<Self>, Box<dyn FnMut(u64)>>, Rc<Cell<u64>>),
+    Inspect(Inspect<Box<Self>, Eye>, Rc<Cell<u64>>),
+    Opaque(Opaque<Box<Self>>),
+    Buffered(BufReader<Box<Self>>),
+    Tee(Box<Tee<Box<Self>, Writer>>),
+    Parts(Box<MultiReader<vec::IntoIter<Self>>>),
 }
 
 macro_rules! each {

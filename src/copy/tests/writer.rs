@@ -109,10 +109,10 @@ pub(super) enum Writer {
     Null(File),
     Broken(PipeWriter),
     Frail(Frail),
-    Count(CountWriter<Box<Writer>>),
-    Limit(LimitWriter<Box<Writer>>),
-    Buffered(BufWriter<Box<Writer>>),
-    Several(MultiWriter<Writer>),
+    Count(CountWriter<Box<Self>>),
+    Limit(LimitWriter<Box<Self>>),
+    Buffered(BufWriter<Box<Self>>),
+    Several(MultiWriter<Self>),
 }
 
 macro_rules! each {
@@ -327,9 +327,9 @@ impl Writer {
             }
             _ => {}
         }
-        let inner = match drain {
-            Drain::Count(inner) | Drain::Limit(_, inner) | Drain::Buffered(_, inner) => inner,
-            _ => return,
+        let (Drain::Count(inner) | Drain::Limit(_, inner) | Drain::Buffered(_, inner)) = drain
+        else {
+            return;
         };
         if let Some(writer) = self.inner() {
             writer.check_counts(inner, n);
