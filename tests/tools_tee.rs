@@ -362,7 +362,6 @@ fn mistakes_on_the_command_line() {
     for arguments in [
         "-x",
         "-p=3",
-        "-aé",
         "--nope",
         "--append=3",
         "--output-error=nope",
