@@ -46,6 +46,11 @@ impl Side {
         Ok(Round { seen, deadline })
     }
 
+    /// Fails as [`begin`](Self::begin) does, for who does not park.
+    pub(crate) fn refuse(&self) -> io::Result<()> {
+        self.check(self.word.state()).map(drop)
+    }
+
     fn check(&self, seen: State) -> io::Result<Option<Instant>> {
         if seen.is_closed() {
             return Err(error::closed());
