@@ -2,7 +2,9 @@
 
 use super::Nowait;
 use rustix::fs::{FileType, OFlags, fcntl_getfl, fstat};
-use rustix::net::{AddressFamily, SocketType, sockopt};
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+use rustix::net::AddressFamily;
+use rustix::net::{SocketType, sockopt};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -66,7 +68,8 @@ impl Identity {
 pub(crate) struct Manner {
     pub(crate) nowait: Nowait,
     /// A read that falls short has emptied it: a byte stream that is read without regard to marks or
-    /// messages. Not so on AF_UNIX, where passed descriptors end a read, nor on terminals.
+    /// messages. Not so on AF_UNIX, where passed descriptors end a read, nor on terminals, nor on
+    /// pipes: their writer alone knows whether he writes packets, and may change his mind.
     pub(crate) drains: bool,
 }
 
@@ -81,9 +84,7 @@ impl Manner {
 pub(crate) fn manner(fd: BorrowedFd<'_>) -> io::Result<Manner> {
     let stat = fstat(fd)?;
     let drains = match Identity::of(fd)?.kind {
-        Kind::Pipe { .. } => true,
-        Kind::Stream { .. } => sockopt::socket_domain(fd)
-            .is_ok_and(|domain| [AddressFamily::INET, AddressFamily::INET6].contains(&domain)),
+        Kind::Stream { .. } => is_tcp(fd),
         _ => false,
     };
     let nowait = match FileType::from_raw_mode(stat.st_mode) {
@@ -92,6 +93,20 @@ pub(crate) fn manner(fd: BorrowedFd<'_>) -> io::Result<Manner> {
         _ => Nowait::Flag,
     };
     Ok(Manner { nowait, drains })
+}
+
+/// Other stream sockets of the internet's families, as those of SCTP, have messages.
+fn is_tcp(fd: BorrowedFd<'_>) -> bool {
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    return sockopt::socket_domain(fd)
+        .is_ok_and(|domain| [AddressFamily::INET, AddressFamily::INET6].contains(&domain))
+        && sockopt::socket_protocol(fd)
+            .is_ok_and(|protocol| protocol == Some(rustix::net::ipproto::TCP));
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        let _ = fd;
+        false
+    }
 }
 
 /// Whether `fd` is /dev/null, which never makes anybody wait.

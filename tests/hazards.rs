@@ -1,0 +1,422 @@
+//! What descriptors do that a poller must survive: one test for each trap that was found by
+//! experiment. Reads and writes go through a poller of the thread's own, edge-triggered.
+#![cfg(target_os = "linux")]
+
+#[path = "kit/mod.rs"]
+mod kit;
+
+use aqueduct::poll::Local;
+use aqueduct::stream::Stream;
+use kit::{Waiting, Way, streams, tcp, terminal, unix, within};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
+use rustix::pipe::{PipeFlags, pipe_with};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, UdpSocket};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+/// Lets a read wait in vain once, so that the stream is registered with this thread's poller.
+fn registered<T: AsFd>(mut stream: Stream<T>) -> Stream<T> {
+    stream.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+    stream.set_read_deadline(None);
+    stream
+}
+
+fn on_poller<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
+    within(name, move || {
+        let _local = Local::new().unwrap();
+        body()
+    })
+}
+
+/// Reads with a buffer that nothing fills until the end, and tells what each read got.
+fn pieces<T: AsFd>(stream: &mut Stream<T>, len: usize) -> Vec<Vec<u8>> {
+    let mut list = Vec::new();
+    let mut left = len;
+    while left > 0 {
+        let mut buf = [0; 256];
+        let n = stream.read(&mut buf).unwrap();
+        assert!(n > 0, "it ended {left} bytes too early");
+        left -= n;
+        list.push(buf[..n].to_vec());
+    }
+    list
+}
+
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen_after_a_short_read() {
+    on_poller("an end with bytes", || {
+        let (a, mut b) = tcp();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        b.write_all(b"last").unwrap();
+        b.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(pieces(&mut a, 4).len(), 1);
+        assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
+
+        let (a, mut b) = unix();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        b.write_all(b"last").unwrap();
+        drop(b);
+        pieces(&mut a, 4);
+        assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
+
+        let (a, mut b) = io::pipe().unwrap();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        b.write_all(b"last").unwrap();
+        drop(b);
+        pieces(&mut a, 4);
+        assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
+    });
+}
+
+#[test]
+fn an_end_or_more_bytes_after_the_event_and_a_short_read_are_seen() {
+    fn run<T: AsFd + Send + 'static, W: Write>(a: T, mut b: W) {
+        let (tell, hear) = mpsc::channel();
+        let reader = Waiting::start(Way::Local, 0, move || {
+            let mut a = Stream::from_std(a).unwrap();
+            let mut got = Vec::new();
+            loop {
+                let mut buf = [0; 64];
+                let n = a.read(&mut buf).unwrap();
+                tell.send(()).unwrap();
+                if n == 0 {
+                    return got;
+                }
+                got.extend_from_slice(&buf[..n]);
+            }
+        });
+        b.write_all(b"first").unwrap();
+        hear.recv().unwrap();
+        b.write_all(b"second").unwrap();
+        hear.recv().unwrap();
+        b.write_all(b"third").unwrap();
+        drop(b);
+        assert_eq!(reader.join(), b"firstsecondthird");
+    }
+    within("an end after bytes", || {
+        let (a, b) = tcp();
+        run(a, b);
+        let (a, b) = unix();
+        run(a, b);
+        let (a, b) = io::pipe().unwrap();
+        run(a, b);
+    });
+}
+
+#[test]
+fn a_read_that_stops_at_the_urgent_mark_does_not_hang() {
+    for inline in [false, true] {
+        on_poller("urgent data", move || {
+            let (a, mut b) = tcp();
+            rustix::net::sockopt::set_socket_oobinline(&a, inline).unwrap();
+            let mut a = registered(Stream::from_std(a).unwrap());
+            b.write_all(b"abc").unwrap();
+            assert_eq!(send(&b, b"!", SendFlags::OOB).unwrap(), 1);
+            b.write_all(b"defg").unwrap();
+            let pieces = pieces(&mut a, if inline { 8 } else { 7 });
+            assert_eq!(pieces.concat(), if inline { &b"abc!defg"[..] } else { b"abcdefg" });
+            // And after the mark it waits, and is woken, as before.
+            let late = Waiting::start(Way::Plain, 0, move || (b.write_all(b"late").unwrap(), b).1);
+            let mut buf = [0; 8];
+            assert_eq!(a.read(&mut buf).unwrap(), 4);
+            let b = late.join();
+            drop(b);
+            assert_eq!(a.read(&mut buf).unwrap(), 0);
+        });
+    }
+}
+
+#[test]
+fn passed_descriptors_end_a_read_of_a_unix_socket_and_the_next_one_goes_on() {
+    on_poller("passed descriptors", || {
+        let (a, mut b) = unix();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        b.write_all(b"CC").unwrap();
+        let passed = [b.as_fd()];
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+        sendmsg(&b, &[IoSlice::new(b"DD")], &mut control, SendFlags::empty()).unwrap();
+        b.write_all(b"EE").unwrap();
+        let pieces = pieces(&mut a, 6);
+        assert_eq!(pieces.concat(), b"CCDDEE");
+        assert!(pieces.len() > 1, "the trap is gone: {pieces:?}");
+    });
+}
+
+#[test]
+fn a_canonical_terminal_gives_a_line_at_a_time() {
+    on_poller("two lines", || {
+        let (master, slave) = terminal(false);
+        let mut slave = registered(Stream::from_std(slave).unwrap());
+        let mut master = File::from(master);
+        master.write_all(b"one\ntwo\n").unwrap();
+        assert_eq!(pieces(&mut slave, 8), [b"one\n", b"two\n"]);
+    });
+}
+
+#[test]
+fn a_pipe_of_packets_gives_a_packet_at_a_time() {
+    on_poller("packets", || {
+        let (reader, writer) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
+        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let mut writer = File::from(writer);
+        writer.write_all(b"one").unwrap();
+        writer.write_all(b"two").unwrap();
+        assert_eq!(pieces(&mut reader, 6), [b"one", b"two"]);
+    });
+}
+
+#[test]
+fn a_writer_may_turn_a_pipe_to_packets_unseen() {
+    on_poller("packets from now on", || {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let flags = fcntl_getfl(&writer).unwrap();
+        fcntl_setfl(&writer, flags | OFlags::DIRECT).unwrap();
+        assert!(!fcntl_getfl(&reader).unwrap().contains(OFlags::DIRECT));
+        writer.write_all(b"one").unwrap();
+        writer.write_all(b"two").unwrap();
+        assert_eq!(pieces(&mut reader, 6), [b"one", b"two"]);
+    });
+}
+
+#[test]
+fn inotify_gives_whole_events_only() {
+    on_poller("inotify", || {
+        use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
+        let dir = tempfile::tempdir().unwrap();
+        let inotify = init(CreateFlags::CLOEXEC).unwrap();
+        add_watch(&inotify, dir.path(), WatchFlags::CREATE).unwrap();
+        let mut inotify = registered(Stream::from_std(inotify).unwrap());
+        for name in ["a", "b", "c"] {
+            fs::write(dir.path().join(name), "").unwrap();
+        }
+        for _ in 0..3 {
+            // There is room for one of 32 bytes, and not for another.
+            assert_eq!(inotify.read(&mut [0; 40]).unwrap(), 32);
+        }
+    });
+}
+
+#[test]
+fn each_datagram_is_a_read_and_an_empty_one_is_no_end() {
+    on_poller("datagrams", || {
+        let (a, b) =
+            (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
+        a.connect(b.local_addr().unwrap()).unwrap();
+        b.connect(a.local_addr().unwrap()).unwrap();
+        let (mut a, mut b) = streams((a, b));
+        a = registered(a);
+        assert_eq!(b.write(b"").unwrap(), 0);
+        assert_eq!(b.write(b"one").unwrap(), 3);
+        assert_eq!(b.write(b"three").unwrap(), 5);
+        let mut buf = [0; 64];
+        let lengths = [(); 3].map(|()| a.read(&mut buf).unwrap());
+        assert_eq!(lengths, [0, 3, 5]);
+    });
+}
+
+#[test]
+fn a_peer_that_goes_with_bytes_unread_resets_for_good() {
+    on_poller("reset", || {
+        let (a, b) = tcp();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        a.write_all(b"unread").unwrap();
+        // Until the bytes are there, dropping the peer is a plain end.
+        b.peek(&mut [0]).unwrap();
+        drop(b);
+        assert_eq!(a.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+        assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
+        assert_eq!(a.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn a_lost_reader_wakes_the_writer() {
+    fn run<T: AsFd + Send + 'static>(far: impl Send, near: T) {
+        let writer = Waiting::start(Way::Local, 0, move || {
+            let mut near = Stream::from_std(near).unwrap();
+            loop {
+                if let Err(error) = near.write(&[0; 1 << 16]) {
+                    return error.kind();
+                }
+            }
+        });
+        let writer = writer.asleep();
+        drop(far);
+        let kind = writer.join();
+        assert!(matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{kind:?}");
+    }
+    within("a lost reader", || {
+        let (a, b) = io::pipe().unwrap();
+        run(a, b);
+        let (a, b) = tcp();
+        run(a, b);
+        let (a, b) = unix();
+        run(a, b);
+    });
+}
+
+#[test]
+fn a_shutdown_from_elsewhere_ends_a_read() {
+    within("shutdown", || {
+        let (a, _b) = tcp();
+        let other = a.try_clone().unwrap();
+        let reader = Waiting::start(Way::Local, 0, move || {
+            Stream::from_std(a).unwrap().read(&mut [0; 8]).unwrap()
+        });
+        let reader = reader.asleep();
+        other.shutdown(Shutdown::Both).unwrap();
+        assert_eq!(reader.join(), 0);
+    });
+}
+
+#[test]
+fn what_never_waits_needs_no_poller() {
+    on_poller("always ready", || {
+        let mut buf = [1; 64];
+        let mut null = Stream::from_std(File::open("/dev/null").unwrap()).unwrap();
+        assert_eq!(null.read(&mut buf).unwrap(), 0);
+        let mut null = Stream::from_std(File::create("/dev/null").unwrap()).unwrap();
+        assert_eq!(null.write(&buf).unwrap(), 64);
+        for path in ["/dev/zero", "/dev/urandom", "/proc/self/status"] {
+            let mut stream = Stream::from_std(File::open(path).unwrap()).unwrap();
+            assert_eq!(stream.read(&mut buf).unwrap(), 64, "{path}");
+        }
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"in a file").unwrap();
+        io::Seek::rewind(&mut file).unwrap();
+        let mut file = Stream::from_std(file).unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "in a file");
+        // Its deadlines count all the same.
+        file.set_deadline(Some(Instant::now()));
+        assert_eq!(file.read(&mut buf).unwrap_err().kind(), ErrorKind::TimedOut);
+        let directory = Stream::from_std(File::open("/").unwrap()).unwrap();
+        assert_eq!((&directory).read(&mut buf).unwrap_err().kind(), ErrorKind::IsADirectory);
+    });
+}
+
+#[test]
+fn an_event_of_a_former_owner_of_the_number_wakes_nobody() {
+    on_poller("a number used again", || {
+        let (old, mut old_writer) = io::pipe().unwrap();
+        // The duplicate keeps the description alive, and with it whatever is registered for it.
+        let _duplicate = old.try_clone().unwrap();
+        let number = old.as_raw_fd();
+        drop(registered(Stream::from_std(old).unwrap()));
+        let (new, mut new_writer) = loop {
+            let (new, writer) = io::pipe().unwrap();
+            if new.as_raw_fd() == number || new.as_raw_fd() > number + 64 {
+                break (new, writer);
+            }
+            std::mem::forget(new);
+        };
+        let new = Stream::from_std(new).unwrap();
+        old_writer.write_all(b"stale").unwrap();
+        let mut new = registered(new);
+        new_writer.write_all(b"fresh").unwrap();
+        assert_eq!(pieces(&mut new, 5).concat(), b"fresh");
+    });
+}
+
+#[test]
+fn two_streams_of_one_descriptor_work_side_by_side() {
+    on_poller("one descriptor twice", || {
+        let (a, mut b) = tcp();
+        let mut first = registered(Stream::from_std(&a).unwrap());
+        let mut second = registered(Stream::from_std(&a).unwrap());
+        b.write_all(b"oneSECOND").unwrap();
+        let mut buf = [0; 3];
+        first.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"one");
+        let mut buf = [0; 6];
+        second.read_exact(&mut buf).unwrap();
+        assert_eq!(&buf, b"SECOND");
+        drop(second);
+        let late = Waiting::start(Way::Plain, 0, move || (b.write_all(b"late").unwrap(), b).1);
+        assert_eq!(pieces(&mut first, 4).concat(), b"late");
+        late.join();
+    });
+}
+
+#[test]
+fn pollers_of_a_thread_may_go_in_any_order() {
+    within("nested pollers", || {
+        let (a, mut b) = io::pipe().unwrap();
+        let (c, mut d) = io::pipe().unwrap();
+        let (e, mut f) = io::pipe().unwrap();
+        let first = Local::new().unwrap();
+        let mut a = registered(Stream::from_std(a).unwrap());
+        let second = Local::new().unwrap();
+        let mut c = registered(Stream::from_std(c).unwrap());
+        drop(first);
+        a = registered(a);
+        drop(second);
+        let mut e = registered(Stream::from_std(e).unwrap());
+        for (stream, writer) in [(&mut a, &mut b), (&mut c, &mut d), (&mut e, &mut f)] {
+            writer.write_all(b"news").unwrap();
+            assert_eq!(pieces(stream, 4).concat(), b"news");
+        }
+    });
+}
+
+#[test]
+fn a_stream_outlives_the_poller_it_was_registered_with() {
+    within("no poller any more", || {
+        let (a, mut b) = unix();
+        let local = Local::new().unwrap();
+        let a = registered(Stream::from_std(a).unwrap());
+        let reader = Waiting::start(Way::Plain, 0, move || pieces(&mut { a }, 4).concat()).asleep();
+        drop(local);
+        b.write_all(b"late").unwrap();
+        assert_eq!(reader.join(), b"late");
+    });
+}
+
+#[test]
+fn a_full_pipe_is_written_on_as_soon_as_there_is_room() {
+    within("a full pipe", || {
+        let (mut reader, writer) = io::pipe().unwrap();
+        let writer = Waiting::start(Way::Local, 0, move || {
+            let mut writer = Stream::from_std(writer).unwrap();
+            let block = kit::noise(300_000, 5);
+            writer.write_all(&block).unwrap();
+            block
+        });
+        let writer = writer.asleep();
+        // A byte at a time frees no page for long.
+        let mut got = Vec::new();
+        for _ in 0..5000 {
+            let mut byte = [0];
+            reader.read_exact(&mut byte).unwrap();
+            got.push(byte[0]);
+        }
+        reader.read_to_end(&mut got).unwrap();
+        assert!(writer.join() == got);
+    });
+}
+
+#[test]
+fn a_child_that_shares_the_descriptor_changes_nothing() {
+    on_poller("a child", || {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let shared = OwnedFd::from(reader.try_clone().unwrap());
+        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let mut child =
+            std::process::Command::new("sleep").arg("1000").stdin(shared).spawn().unwrap();
+        let late = Waiting::start(Way::Plain, 0, move || writer.write_all(b"late").unwrap());
+        assert_eq!(pieces(&mut reader, 4).concat(), b"late");
+        late.join();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    });
+}
