@@ -24,8 +24,9 @@ pub(crate) struct Desc {
 #[derive(Debug)]
 enum Home {
     None,
-    /// No backend takes it, since it never makes anybody wait.
-    AlwaysReady,
+    /// Never anywhere: no backend takes it, since it never makes anybody wait, or a stream of the
+    /// same descriptor has come first.
+    Nowhere,
     At(Weak<Registry>, Key),
 }
 
@@ -43,7 +44,7 @@ impl Desc {
     ) -> io::Result<bool> {
         let mut home = self.home();
         match &*home {
-            Home::AlwaysReady => return Ok(false),
+            Home::Nowhere => return Ok(false),
             Home::At(there, _) => return Ok(there.as_ptr() == Arc::as_ptr(registry)),
             Home::None => {}
         }
@@ -52,11 +53,13 @@ impl Desc {
                 *home = Home::At(Arc::downgrade(registry), key);
                 Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                *home = Home::AlwaysReady;
-                Ok(false)
-            }
-            Err(error) => Err(error),
+            Err(error) => match error.kind() {
+                ErrorKind::PermissionDenied | ErrorKind::AlreadyExists => {
+                    *home = Home::Nowhere;
+                    Ok(false)
+                }
+                _ => Err(error),
+            },
         }
     }
 
