@@ -17,7 +17,6 @@ use crate::sys::{self, Event, Watch};
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
@@ -115,35 +114,38 @@ pub(crate) trait Hook {
     fn unparker(&self) -> Unparker;
 }
 
-/// Makes `hook` answer for this thread until the guard is dropped, and then the one before it.
+/// Makes `hook` answer for this thread until the guard is dropped, and then the one before it
+/// that is still in place: guards may be dropped in any order.
 #[must_use = "the hook is removed when this is dropped"]
 pub(crate) fn install(hook: Rc<dyn Hook>) -> Installed {
-    let before = HOOK.with(|slot| slot.borrow_mut().replace(hook));
-    Installed { before, here: PhantomData }
+    HOOKS.with(|hooks| hooks.borrow_mut().push(Rc::clone(&hook)));
+    Installed { hook }
 }
 
 /// A hook is in place on this thread.
 pub(crate) struct Installed {
-    before: Option<Rc<dyn Hook>>,
-    here: PhantomData<*const ()>,
+    hook: Rc<dyn Hook>,
 }
 
 impl Drop for Installed {
     fn drop(&mut self) {
-        let before = self.before.take();
-        // Without its slot the thread has no hook any more, which is what the drop is for.
-        let _ = HOOK.try_with(|slot| slot.replace(before));
+        // Without its list the thread has no hook any more, which is what the drop is for.
+        let _ = HOOKS.try_with(|hooks| {
+            let mut hooks = hooks.borrow_mut();
+            let place = hooks.iter().rposition(|there| Rc::ptr_eq(there, &self.hook));
+            place.map(|place| hooks.remove(place))
+        });
     }
 }
 
 thread_local! {
-    static HOOK: RefCell<Option<Rc<dyn Hook>>> = const { RefCell::new(None) };
+    static HOOKS: RefCell<Vec<Rc<dyn Hook>>> = const { RefCell::new(Vec::new()) };
     static PERMIT: Arc<Permit> = Arc::new(Permit::new());
 }
 
-/// A copy, for the slot must be free while the hook runs other flows of control.
+/// A copy, for the list must be free while the hook runs other flows of control.
 fn hook() -> Option<Rc<dyn Hook>> {
-    HOOK.try_with(|slot| slot.borrow().clone()).ok().flatten()
+    HOOKS.try_with(|hooks| hooks.borrow().last().cloned()).ok().flatten()
 }
 
 /// Nobody waits and nobody was woken.

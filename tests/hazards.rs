@@ -355,7 +355,10 @@ fn pollers_of_a_thread_may_go_in_any_order() {
         let (c, mut d) = io::pipe().unwrap();
         let (e, mut f) = io::pipe().unwrap();
         let first = Local::new().unwrap();
+        let (gone, _writer) = io::pipe().unwrap();
+        let gone = registered(Stream::from_std(gone).unwrap());
         let mut a = registered(Stream::from_std(a).unwrap());
+        drop(gone);
         let second = Local::new().unwrap();
         let mut c = registered(Stream::from_std(c).unwrap());
         drop(first);

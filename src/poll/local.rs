@@ -45,7 +45,6 @@ use std::time::Instant;
 /// ```
 pub struct Local {
     inner: Rc<Inner>,
-    before: Option<Rc<Inner>>,
     _hook: Installed,
 }
 
@@ -67,7 +66,8 @@ const POLLING: u8 = 1;
 const WOKEN: u8 = 2;
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Inner>>> = const { RefCell::new(None) };
+    /// The last is in use. They may go in any order.
+    static ALL: RefCell<Vec<Rc<Inner>>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Local {
@@ -82,15 +82,15 @@ impl Local {
         let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
-        let before = CURRENT.with(|current| current.replace(Some(Rc::clone(&inner))));
-        Ok(Self { inner, before, _hook: hook })
+        ALL.with(|all| all.borrow_mut().push(Rc::clone(&inner)));
+        Ok(Self { inner, _hook: hook })
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
         // A thread whose locals are gone has no current one any more.
-        let _ = CURRENT.try_with(|current| current.replace(self.before.take()));
+        let _ = ALL.try_with(|all| all.borrow_mut().retain(|it| !Rc::ptr_eq(it, &self.inner)));
         self.inner.registry.evict();
     }
 }
@@ -102,7 +102,7 @@ impl fmt::Debug for Local {
 }
 
 fn current() -> Option<Rc<Inner>> {
-    CURRENT.try_with(|current| current.borrow().clone()).ok().flatten()
+    ALL.try_with(|all| all.borrow().last().cloned()).ok().flatten()
 }
 
 /// Whether all of these are registered with this thread's backend by now, so that polling it

@@ -157,7 +157,7 @@ impl Registry {
 
     /// Sends everybody away, to register anew elsewhere.
     pub(crate) fn evict(&self) {
-        let list = std::mem::take(&mut self.slots().list);
+        let Slots { list, .. } = std::mem::take(&mut *self.slots());
         for desc in list.iter().filter_map(|slot| slot.desc.upgrade()) {
             *desc.home() = Home::None;
             desc.read.recheck();
