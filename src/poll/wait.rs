@@ -52,7 +52,9 @@ impl<'a> Wait<'a> {
     fn has_come(&self, round: &Round) -> bool {
         match self.what {
             What::Readable | What::Writable => round.seen.is_ready(),
-            What::Broken => round.seen.is_hung_up(),
+            // A peer that only stopped writing has hung up as well, and for good; so only poll(2)
+            // is asked.
+            What::Broken => false,
         }
     }
 }
@@ -125,7 +127,8 @@ fn announce(
 }
 
 fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    if local::settle(waits.iter().map(|wait| (wait.fd, wait.desc)))? {
+    let edges = waits.iter().all(|wait| wait.what != What::Broken);
+    if edges && local::settle(waits.iter().map(|wait| (wait.fd, wait.desc)))? {
         return park::park_until(deadline);
     }
     let mut watches: Vec<_> = waits.iter().map(Wait::watch).collect();

@@ -1,0 +1,256 @@
+//! Copies between streams: no call of them blocks, and none of them spins.
+#![cfg(target_os = "linux")]
+
+#[path = "kit/mod.rs"]
+mod kit;
+
+use aqueduct::copy::Cancel;
+use aqueduct::stream::Stream;
+use aqueduct::{Copier, copy, is_cancelled};
+use kit::{Waiting, Way, tcp, terminal, unix, within};
+use rustix::net::{SendFlags, send};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek, Write};
+use std::net::Shutdown;
+use std::os::fd::OwnedFd;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+const CASE: &str = "AQUEDUCT_TEST_CASE";
+
+/// Runs the case of this name in a child under strace(1), and tells how many calls it made that
+/// move bytes or wait.
+fn calls(case: &str) -> Option<usize> {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log");
+    let child = Command::new("strace")
+        .args(["-f", "-e", "trace=splice,read,recvfrom,write,sendto,poll,ppoll,epoll_pwait"])
+        .arg("-o")
+        .arg(&log)
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", "a_case", "--nocapture"])
+        .env(CASE, case)
+        .output();
+    let Ok(child) = child else {
+        let required = std::env::var_os("AQUEDUCT_REQUIRE_TOOLS").is_some();
+        assert!(!required, "strace is not installed");
+        eprintln!("NOT RUN: strace is not installed, so no calls were counted");
+        return None;
+    };
+    assert!(child.status.success(), "{case}: {}", String::from_utf8_lossy(&child.stderr));
+    Some(std::fs::read_to_string(&log).unwrap().lines().count())
+}
+
+#[test]
+fn a_case() {
+    let Ok(case) = std::env::var(CASE) else { return };
+    let way = if case.ends_with("local") { Way::Local } else { Way::Plain };
+    within(&case.clone(), move || match case.as_str() {
+        "urgent-plain" | "urgent-local" => past_the_mark(way),
+        _ => watch_a_half_closed_peer(way),
+    });
+}
+
+/// The mark lies in the midst of what is there, and splice(2) answers EAGAIN there for ever.
+fn past_the_mark(way: Way) {
+    let (a, mut b) = tcp();
+    let (c, mut d) = tcp();
+    let mover = Waiting::start(way, 0, move || {
+        let mut a = Stream::from_std(a).unwrap();
+        copy(&mut a, &mut Stream::from_std(c).unwrap()).unwrap()
+    });
+    let mut buf = vec![0; 1000];
+    for _ in 0..3 {
+        b.write_all(&[1; 1000]).unwrap();
+        send(&b, b"!", SendFlags::OOB).unwrap();
+        d.read_exact(&mut buf).unwrap();
+    }
+    b.write_all(&[2; 1000]).unwrap();
+    drop(b);
+    d.read_to_end(&mut buf).unwrap();
+    assert_eq!(buf.len(), 2000);
+    assert_eq!(mover.join(), 4000);
+}
+
+/// Nothing comes, and the outlet's peer has ended but reads on: it is not lost.
+fn watch_a_half_closed_peer(way: Way) {
+    let (from, mut feed) = io::pipe().unwrap();
+    let (to, mut peer) = tcp();
+    peer.shutdown(Shutdown::Write).unwrap();
+    let cancel = Cancel::new();
+    let mover = {
+        let cancel = cancel.clone();
+        Waiting::start(way, 0, move || {
+            let mut from = Stream::from_std(from).unwrap();
+            let mut to = Stream::from_std(to).unwrap();
+            Copier::new().watch_outputs(true).cancel(&cancel).copy(&mut from, &mut to).unwrap_err()
+        })
+    };
+    feed.write_all(b"news").unwrap();
+    peer.read_exact(&mut [0; 4]).unwrap();
+    let mover = mover.asleep();
+    // Time for it to spin, if it does.
+    let (never, _keep) = io::pipe().unwrap();
+    let mut timer = Stream::from_std(never).unwrap();
+    timer.set_read_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    assert_eq!(timer.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+    cancel.cancel();
+    assert!(is_cancelled(&mover.join().source));
+}
+
+#[test]
+fn a_copy_passes_the_urgent_mark_in_few_calls() {
+    for case in ["urgent-plain", "urgent-local"] {
+        let Some(calls) = calls(case) else { return };
+        assert!(calls < 200, "{case}: {calls} calls");
+    }
+}
+
+#[test]
+fn a_copy_that_watches_a_half_closed_peer_sleeps() {
+    for case in ["watch-plain", "watch-local"] {
+        let Some(calls) = calls(case) else { return };
+        assert!(calls < 200, "{case}: {calls} calls");
+    }
+}
+
+type Ends = (OwnedFd, OwnedFd);
+
+/// What is read from, and what is written to, by kind: each with its other end.
+fn sources() -> Vec<(&'static str, fn() -> Ends)> {
+    vec![
+        ("tcp", || {
+            let (a, b) = tcp();
+            (a.into(), b.into())
+        }),
+        ("unix", || {
+            let (a, b) = unix();
+            (a.into(), b.into())
+        }),
+        ("pipe", || {
+            let (a, b) = io::pipe().unwrap();
+            (a.into(), b.into())
+        }),
+        ("tty", || terminal(true)),
+    ]
+}
+
+fn sinks() -> Vec<(&'static str, fn() -> Ends)> {
+    let mut list = sources();
+    list[2].1 = || {
+        let (a, b) = io::pipe().unwrap();
+        (b.into(), a.into())
+    };
+    list
+}
+
+fn soon() -> Option<Instant> {
+    Some(Instant::now() + Duration::from_millis(5))
+}
+
+/// Runs `case` over every pair of kinds, on threads of both kinds.
+fn over_all(what: &str, case: fn(Ends, Ends) -> Result<(), String>) {
+    for (from, source) in sources() {
+        for (to, sink) in sinks() {
+            for way in [Way::Plain, Way::Local] {
+                let name = format!("{what}: {from} to {to}, {way:?}");
+                within(&name.clone(), move || {
+                    let _guard = way.enter(0);
+                    case(source(), sink()).unwrap_or_else(|why| panic!("{name}: {why}"));
+                });
+            }
+        }
+    }
+}
+
+fn timed_out(error: &io::Error) -> Result<(), String> {
+    if error.kind() == ErrorKind::TimedOut { Ok(()) } else { Err(error.to_string()) }
+}
+
+#[test]
+fn a_copy_from_an_empty_source_ends_at_its_deadline() {
+    over_all("empty", |(from, _feed), (to, _peer)| {
+        let mut from = Stream::from_std(from).unwrap();
+        let mut to = Stream::from_std(to).unwrap();
+        let at = soon();
+        from.set_read_deadline(at);
+        timed_out(&copy(&mut from, &mut to).unwrap_err().source)?;
+        if Some(Instant::now()) < at { Err("early".into()) } else { Ok(()) }
+    });
+}
+
+#[test]
+fn a_copy_to_a_full_sink_ends_at_its_deadline() {
+    over_all("full", |(from, feed), (to, _peer)| {
+        let mut from = Stream::from_std(from).unwrap();
+        let mut to = Stream::from_std(to).unwrap();
+        let mut feed = Stream::from_std(feed).unwrap();
+        let feeder = feed.control();
+        let feeding =
+            Waiting::start(Way::Plain, 0, move || while feed.write(&[7; 1 << 16]).is_ok() {});
+        let at = Instant::now() + Duration::from_millis(50);
+        to.set_write_deadline(Some(at));
+        let stopped = timed_out(&copy(&mut from, &mut to).unwrap_err().source);
+        feeder.close();
+        feeding.join();
+        stopped?;
+        if Instant::now() < at { Err("early".into()) } else { Ok(()) }
+    });
+}
+
+#[test]
+fn a_copy_to_a_half_closed_peer_goes_on_and_ends() {
+    over_all("half closed", |(from, feed), (to, peer)| {
+        let _ = rustix::net::shutdown(&peer, rustix::net::Shutdown::Write);
+        let mut from = Stream::from_std(from).unwrap();
+        let mut to = Stream::from_std(to).unwrap();
+        to.set_write_deadline(Some(Instant::now() + Duration::from_secs(20)));
+        from.set_read_deadline(Some(Instant::now() + Duration::from_secs(20)));
+        let mut feed = File::from(feed);
+        feed.write_all(b"news").unwrap();
+        let report = Copier::new().limit(4).copy(&mut from, &mut to).map_err(|e| e.to_string())?;
+        let mut got = [0; 4];
+        File::from(peer).read_exact(&mut got).unwrap();
+        if report.copied() == 4 && &got == b"news" { Ok(()) } else { Err(format!("{got:?}")) }
+    });
+}
+
+#[test]
+fn a_copy_from_a_file_to_a_full_sink_ends_at_its_deadline() {
+    for share in [false, true] {
+        for (to, sink) in sinks() {
+            for way in [Way::Plain, Way::Local] {
+                within(&format!("file to {to}, {way:?}"), move || {
+                    let _guard = way.enter(0);
+                    let mut file = tempfile::tempfile().unwrap();
+                    file.write_all(&vec![7; 16 << 20]).unwrap();
+                    file.rewind().unwrap();
+                    let (near, _peer) = sink();
+                    let mut near = Stream::from_std(near).unwrap();
+                    near.set_write_deadline(Some(Instant::now() + Duration::from_millis(20)));
+                    let copier = Copier::new().share_pages(share);
+                    let error = copier.copy(&mut file, &mut near).unwrap_err();
+                    assert_eq!(error.kind(), ErrorKind::TimedOut, "{to}: {error}");
+                    // What is said to have been copied is gone from the file, and nothing else is.
+                    assert_eq!(file.stream_position().unwrap(), error.taken, "{to}");
+                });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_close_from_elsewhere_ends_a_copy() {
+    over_all("close", |(from, _feed), (to, _peer)| {
+        let mut from = Stream::from_std(from).unwrap();
+        let control = from.control();
+        let mover = Waiting::start(Way::Local, 0, move || {
+            let mut to = Stream::from_std(to).unwrap();
+            copy(&mut from, &mut to).unwrap_err().kind()
+        })
+        .asleep();
+        control.close();
+        let kind = mover.join();
+        if kind == ErrorKind::NotConnected { Ok(()) } else { Err(kind.to_string()) }
+    });
+}
