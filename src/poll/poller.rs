@@ -4,7 +4,7 @@ use super::registry::Backend as Inner;
 use super::{Happening, Interest, Key, Mode, Netpoll};
 use crate::error;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// A way to ask the system which descriptors are ready.
@@ -164,10 +164,10 @@ impl Poller {
     }
 
     /// Whether `fd` is one of the poller's own, so that a program that closes all descriptors can
-    /// spare it.
+    /// spare it. A number, since such a program goes by numbers.
     #[must_use]
-    pub fn is_poll_descriptor(&self, fd: impl AsFd) -> bool {
-        self.backend.is_poll_descriptor(fd.as_fd().as_raw_fd())
+    pub fn is_poll_descriptor(&self, fd: RawFd) -> bool {
+        self.backend.is_poll_descriptor(fd)
     }
 }
 
