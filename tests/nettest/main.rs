@@ -3,6 +3,7 @@
 #![cfg(target_os = "linux")]
 
 mod conn;
+mod deadlines;
 #[path = "../kit/mod.rs"]
 mod kit;
 mod rows;

@@ -1,5 +1,7 @@
 //! What holds for every connection.
 
+pub(crate) use crate::deadlines::*;
+
 use crate::conn::{Conn, Pair};
 use crate::kit::{Waiting, Way, noise};
 use std::io::{self, ErrorKind};
@@ -14,7 +16,7 @@ fn past() -> Option<Instant> {
     Some(Instant::now())
 }
 
-fn soon(length: Duration) -> Option<Instant> {
+pub(crate) fn soon(length: Duration) -> Option<Instant> {
     Some(Instant::now() + length)
 }
 
@@ -23,7 +25,7 @@ fn ms(n: u64) -> Duration {
 }
 
 /// Writes until that fails; more than fits anywhere.
-fn flood(conn: &dyn Conn) -> io::Error {
+pub(crate) fn flood(conn: &dyn Conn) -> io::Error {
     let block = vec![0; MIB];
     loop {
         if let Err(error) = conn.write(&block) {
@@ -33,7 +35,7 @@ fn flood(conn: &dyn Conn) -> io::Error {
 }
 
 /// Reads until that fails.
-fn drain(conn: &dyn Conn) -> io::Error {
+pub(crate) fn drain(conn: &dyn Conn) -> io::Error {
     let mut buf = vec![0; 1 << 16];
     loop {
         match conn.read(&mut buf) {
@@ -345,54 +347,6 @@ pub(crate) fn concurrent_methods(way: Way, (a, b): Pair) {
     ended.store(true, Ordering::Relaxed);
     sweeper.join();
 }
-
-pub(crate) fn deadlines_fluctuate(way: Way, (a, b): Pair) {
-    let _guard = way.enter(0);
-    for micros in [1, 10, 100, 500, 900, 1_000, 1_001, 1_500, 2_000, 5_000] {
-        for _ in 0..5 {
-            let at = soon(Duration::from_micros(micros));
-            a.set_read_deadline(at);
-            assert_eq!(a.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
-            assert!(Some(Instant::now()) >= at, "early, {micros} us");
-        }
-    }
-    drop(b);
-}
-
-pub(crate) fn various_deadlines_against_a_fast_writer(way: Way, (a, b): Pair) {
-    let writer = Waiting::start(way, 1, move || (flood(&*b), b).0);
-    let _guard = way.enter(0);
-    for nanos in [1, 10, 1_000, 50_000, 500_000, 1_000_000, 5_000_000, 20_000_000] {
-        let at = Instant::now() + Duration::from_nanos(nanos);
-        a.set_read_deadline(Some(at));
-        assert_eq!(drain(&*a).kind(), ErrorKind::TimedOut);
-        assert!(Instant::now() >= at, "early, {nanos} ns");
-    }
-    drop(a);
-    writer.join();
-}
-
-pub(crate) fn deadlines_put_off_during_a_transfer(way: Way, (a, b): Pair) {
-    let done = Arc::new(AtomicBool::new(false));
-    let movers: Vec<_> = (0..2)
-        .map(|_| {
-            let (a, b, done) = (Arc::clone(&a), Arc::clone(&b), Arc::clone(&done));
-            Waiting::start(Way::Plain, 0, move || {
-                while !done.load(Ordering::Relaxed) {
-                    a.set_deadline(soon(PUT_OFF));
-                    b.set_deadline(soon(PUT_OFF));
-                    thread::yield_now();
-                }
-            })
-        })
-        .collect();
-    basic_io(way, (a, b));
-    done.store(true, Ordering::Relaxed);
-    movers.into_iter().for_each(Waiting::join);
-}
-
-/// Far longer than one thread is kept from the processor.
-const PUT_OFF: Duration = Duration::from_secs(20);
 
 pub(crate) fn writes_do_not_mix(way: Way, (a, b): Pair) {
     const BLOCK: usize = 50_000;
