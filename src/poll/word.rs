@@ -25,9 +25,9 @@
 //! deadline store followed by "wake somebody if he is parked" does lose wakes: the store may still be
 //! unseen when the waiter looks, and the waiter still unseen when the setter looks.)
 
-#[cfg(loom)]
+#[cfg(all(test, loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(loom))]
+#[cfg(not(all(test, loom)))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const READY: u64 = 1 << 0;
@@ -198,3 +198,7 @@ mod tests {
         assert_eq!(word.state(), State(READY | HUP));
     }
 }
+
+/// Every order in which the threads' steps can fall is tried: see [`loom`].
+#[cfg(all(test, loom))]
+mod loom_models;
