@@ -139,7 +139,7 @@ fn soak(length: Duration) {
     let end = AtomicBool::new(false);
     let left = AtomicU64::new(THREADS as u64);
     let seed = std::env::var("AQUEDUCT_SOAK_SEED").ok().and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or(std::process::id() as u64);
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
     eprintln!("AQUEDUCT_SOAK_SEED={seed}");
     thread::scope(|scope| {
         for (number, count) in steps.iter().enumerate() {

@@ -202,7 +202,7 @@ fn events_of_those_that_are_gone_reach_nobody() {
                 { &d }.write_all(&[1; 10]).unwrap();
             });
             assert_eq!(a.read(&mut [0; 8]).unwrap(), 1);
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 drop(a);
             }
             let mut got = Vec::new();

@@ -211,7 +211,7 @@ pub(crate) fn a_deadline_set_while_calls_wait_ends_them(way: Way, (a, b): Pair) 
         let write = Waiting::start(way, round + 1, move || flood(&*writer));
         // Also before they wait, and while they are about to.
         let (read, write) =
-            if round % 2 == 0 { (read.asleep(), write.asleep()) } else { (read, write) };
+            if round.is_multiple_of(2) { (read.asleep(), write.asleep()) } else { (read, write) };
         a.set_deadline(past());
         assert_eq!(read.join().kind(), ErrorKind::TimedOut);
         assert_eq!(write.join().kind(), ErrorKind::TimedOut);
