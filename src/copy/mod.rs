@@ -59,6 +59,8 @@ mod memory;
 mod options;
 mod plan;
 mod report;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 pub use self::cancel::Cancel;

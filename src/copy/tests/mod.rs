@@ -1,0 +1,9 @@
+//! The plan by table; and the engine by property: whatever the two ends are made of and whatever
+//! the kernel refuses, what a copy does is what a few lines over a `Vec<u8>` say.
+//!
+//! A [`case`] is a random nest of adapters at both ends with random options. [`feed`] and
+//! [`drain`] describe the nests, [`reader`] and [`writer`] build them, [`model`] foretells what
+//! comes of them. [`sound`] copies where nothing fails, [`ailing`] where something does.
+//! A case takes no thread: pipes and sockets are large enough, and filled beforehand.
+
+mod plan;
