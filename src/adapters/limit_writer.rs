@@ -1,5 +1,5 @@
 use super::{Fit, clamp, fit, honest};
-use crate::source::{Outcomes, Outlets, Sink};
+use crate::source::{Outcomes, Outlets, Sink, outlets};
 use std::io::{self, IoSlice, Write};
 
 /// Writer that takes `n` bytes and no more.
@@ -101,9 +101,14 @@ impl<W: Sink> Sink for LimitWriter<W> {
 
     fn advance(&mut self, out: &mut Outcomes<'_>) -> io::Result<()> {
         let from = out.taken();
+        // At the limit it is this writer that takes no more, which no policy within may absorb.
+        let full = match self.left {
+            0 => out.refusal(outlets(&mut self.inner)),
+            _ => None,
+        };
         let result = self.inner.advance(out);
         self.left = self.left.saturating_sub(out.moved_since(from));
-        result
+        full.map_or(result, Err)
     }
 
     fn at_fault(&self) -> Option<usize> {

@@ -58,18 +58,11 @@ impl Engine<'_> {
         }
         let bytes = &buf[..n];
         let mut outcomes = self.fed(source, n as u64);
-        if room == 0 {
-            // The source has more than the sink may take: the byte read is owed to everybody.
-            let full = outlets.iter().position(|o| o.room() == Some(0)).unwrap_or(0);
-            outcomes.extend(
-                outlets.iter().enumerate().map(|(i, _)| Outcome {
-                    moved: 0,
-                    error: (i == full).then(error::takes_no_more),
-                }),
-            );
-        } else {
-            outcomes.extend(outlets.iter_mut().map(|outlet| self.put(outlet, bytes)));
-        }
+        // At no room the source has more than a sink may take: the byte read is owed to that one.
+        outcomes.extend(outlets.iter_mut().map(|outlet| match outlet.room() {
+            Some(0) => Outcome { moved: 0, error: Some(error::takes_no_more()) },
+            _ => self.put(outlet, bytes),
+        }));
         let pending = Pending::after(bytes, &outcomes, &self.gone);
         let moved = Moved { n: n as u64, path: Path::ReadWrite, outcomes, pending };
         self.settle(moved, None, sink, false)

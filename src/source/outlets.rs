@@ -264,6 +264,14 @@ impl<'o> Outcomes<'o> {
         first
     }
 
+    /// Takes the error that says of one of the next `n` outlets that it takes no more bytes, and
+    /// of all of them if several do.
+    pub(crate) fn refusal(&mut self, n: usize) -> Option<io::Error> {
+        let full = |e: &mut io::Error| e.kind() == io::ErrorKind::WriteZero;
+        let next = self.list.iter_mut().skip(self.next).take(n);
+        next.filter_map(|outcome| outcome.error.take_if(full)).fold(None, |a, b| a.or(Some(b)))
+    }
+
     /// How many outcomes were taken so far: the number of the next one.
     #[must_use]
     pub fn taken(&self) -> usize {
