@@ -96,3 +96,18 @@ fn a_limit_in_front_of_all_sinks_is_no_failure_of_theirs() {
         assert_eq!(limited.get_ref().errors().count(), 0, "{policy:?}");
     }
 }
+
+#[test]
+fn a_group_within_that_is_gone_fails_in_a_copy_as_in_a_write() {
+    let dying = Script::new().fail(ErrorKind::Other);
+    let inner = [
+        multi_writer([dying]).policy(ErrorPolicy::Drop),
+        multi_writer([Script::new().accept_all()]).policy(ErrorPolicy::Drop),
+    ];
+    let mut multi = multi_writer(inner);
+    assert_eq!(copy(&mut &b"ab"[..], &mut multi).unwrap_err().kind(), ErrorKind::Other);
+    let error = copy(&mut &b"cd"[..], &mut multi).unwrap_err();
+    assert_eq!((error.kind(), error.side), (ErrorKind::BrokenPipe, Side::Sink(0)));
+    assert_eq!(multi.write(b"ef").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(multi.count(1), 6, "the healthy group got everything");
+}

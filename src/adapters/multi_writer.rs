@@ -353,7 +353,11 @@ impl<W: Sink> Sink for MultiWriter<W> {
             return out.take();
         }
         self.fault = None;
-        let mut verdict = Ok(());
+        // Nobody is left to take what was offered, as `write` would say.
+        let mut verdict = match self.live() {
+            0 if !out.settles() => Err(error::sinks_gone()),
+            _ => Ok(()),
+        };
         for i in 0..self.slots.len() {
             let slot = &mut self.slots[i];
             if out.settles() {
