@@ -362,6 +362,9 @@ impl<R: Source, W: Sink> Source for Tee<R, W> {
     fn advance(&mut self, n: u64, taps: &mut Outcomes<'_>) -> io::Result<()> {
         if self.troubled {
             self.acquit();
+            if taps.settles() {
+                self.trouble.unwritten.clear();
+            }
         }
         let side = match self.attached {
             true => self.side.advance(taps),
@@ -392,13 +395,11 @@ impl<R: Source, W: Sink> Source for Tee<R, W> {
 
     fn missed(&self, tap: usize) -> &[u8] {
         match tap.checked_sub(self.width) {
-            // Each error tells of its own tap; the source's have theirs still to come.
-            None if self.trouble.blamed || !self.attached => {
+            None => {
                 let got = self.side.ahead(tap).min(self.trouble.unwritten.len());
                 &self.trouble.unwritten[got..]
             }
-            Some(tap) if !self.trouble.blamed => self.inner.missed(tap),
-            _ => &[],
+            Some(tap) => self.inner.missed(tap),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::ends::{End, Ends};
 use super::error::Pending;
+use super::memory::reading_failed;
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
 use crate::source::{Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
@@ -98,6 +99,7 @@ impl<'c> Engine<'c> {
                 Ok(Flow::On) => {}
                 Ok(Flow::End) => return Ok(engine.finish(sink)),
                 Err(Stop { side, error, pending }) => {
+                    let pending = engine.claims(side, pending, source, sink);
                     let report = engine.finish(sink);
                     return Err(CopyError::new(report, side, error, pending));
                 }
@@ -106,11 +108,46 @@ impl<'c> Engine<'c> {
     }
 
     /// A tap that failed in the last `read` speaks up at the next call, and there would be none.
-    fn last_words(&mut self, source: &mut dyn Source) -> Result<(), Stop> {
+    fn last_words(&self, source: &mut dyn Source) -> Result<(), Stop> {
         match self.taps {
             0 => Ok(()),
-            _ => source.prepare().map_err(|error| self.reading_failed(source, error)),
+            _ => source.prepare().map_err(|error| reading_failed(source, error)),
         }
+    }
+
+    /// Who is owed what, now that the copy stops. An outlet that was given up has no claim, unless
+    /// its error is the reason; and a tap that has missed bytes of a `read` has one even if its own
+    /// error is still to come.
+    fn claims(
+        &mut self,
+        side: Side,
+        mut pending: Pending,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Pending {
+        let mut list = Outlets::new(true);
+        source.piece(&mut list);
+        sink.outlets(&mut list);
+        let gone: Vec<_> = list.list().iter().map(|o| matches!(o, Outlet::Gone)).collect();
+        for (i, _) in gone.iter().enumerate().filter(|&(i, &gone)| gone && side != Side::Sink(i)) {
+            pending.forget(i);
+        }
+        let taps = gone.iter().zip(&mut self.report.delivered).enumerate().take(self.taps);
+        for (tap, (&gone, delivered)) in taps {
+            let missed = source.missed(tap);
+            if !gone {
+                *delivered = delivered.saturating_sub(missed.len() as u64);
+            }
+            if !gone || side == Side::Sink(tap) {
+                pending.add(tap, missed);
+            }
+        }
+        if self.taps > 0 {
+            let mut settled: Vec<_> = (0..self.taps).map(|_| Outcome::default()).collect();
+            // No outcome holds an error that this could tell.
+            let _ = source.advance(0, &mut Outcomes::settling(&mut settled));
+        }
+        pending
     }
 
     /// The report, with what every outlet of the sink has got.
@@ -210,12 +247,12 @@ impl<'c> Engine<'c> {
             Ok(true) => Ok(Flow::On),
             Ok(false) => Ok(Flow::End),
             // A limit that is reached asks its source's taps for their last words here.
-            Err(error) => Err(self.reading_failed(source, error)),
+            Err(error) => Err(reading_failed(source, error)),
         }
     }
 
     fn prepare(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Stop> {
-        source.prepare().map_err(|error| self.reading_failed(source, error))?;
+        source.prepare().map_err(|error| reading_failed(source, error))?;
         if let Err(error) = sink.prepare() {
             let index = self.taps + sink.at_fault().unwrap_or(0);
             return Err(Stop::new(Side::Sink(index), error));

@@ -76,6 +76,25 @@ impl Pending {
         }
     }
 
+    /// Outlet `index` lacks `bytes`, which end where all that is pending ends.
+    pub(crate) fn add(&mut self, index: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.lacks.resize(self.lacks.len().max(index + 1), 0);
+        self.lacks[index] = bytes.len();
+        if bytes.len() > self.bytes.len() {
+            self.bytes = bytes.to_vec();
+        }
+    }
+
+    /// Outlet `index` has no claim.
+    pub(crate) fn forget(&mut self, index: usize) {
+        if let Some(lacks) = self.lacks.get_mut(index) {
+            *lacks = 0;
+        }
+    }
+
     pub(crate) fn of(&self, index: usize) -> &[u8] {
         let lacks = self.lacks.get(index).copied().unwrap_or(0);
         &self.bytes[self.bytes.len().saturating_sub(lacks)..]

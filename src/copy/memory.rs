@@ -4,7 +4,7 @@ use super::engine::{Engine, Flow, Moved, Stop};
 use super::error::Pending;
 use super::{Path, Side};
 use crate::error;
-use crate::source::{Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
+use crate::source::{Outcome, Outlet, Outlets, Piece, Sink, Source};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -104,7 +104,7 @@ impl Engine<'_> {
                 }
                 Err(e) => e,
             };
-            return Err(self.reading_failed(source, error));
+            return Err(reading_failed(source, error));
         }
     }
 
@@ -112,24 +112,6 @@ impl Engine<'_> {
         if let Piece::Fd { fd, hidden: true, .. } = source.piece(&mut Outlets::new(true)) {
             self.ends.emptied(fd.fd().as_raw_fd());
         }
-    }
-
-    /// A failed `read` is the source's failure, or that of a tap which it fed itself: then the
-    /// taps' debts are taken over from it.
-    pub(super) fn reading_failed(&mut self, source: &mut dyn Source, error: io::Error) -> Stop {
-        let Some(tap) = source.at_fault() else {
-            return Stop::new(Side::Source, error);
-        };
-        let lacks: Vec<_> = (0..self.taps).map(|tap| source.missed(tap).len()).collect();
-        let longest = (0..self.taps).max_by_key(|&tap| lacks[tap]).unwrap_or(0);
-        let bytes = source.missed(longest).to_vec();
-        for (delivered, lacks) in self.report.delivered.iter_mut().zip(&lacks) {
-            *delivered = delivered.saturating_sub(*lacks as u64);
-        }
-        let mut settled: Vec<_> = lacks.iter().map(|_| Outcome::default()).collect();
-        let result = source.advance(0, &mut Outcomes::settling(&mut settled));
-        debug_assert!(result.is_ok(), "no outcome held an error");
-        Stop { side: Side::Sink(tap), error, pending: Pending { bytes, lacks } }
     }
 
     /// The piece lies in memory: a write to each outlet, taps included.
@@ -159,4 +141,9 @@ impl Engine<'_> {
         let moved = Moved { n, path: Path::ReadWrite, outcomes, pending };
         self.settle(moved, Some((source, false)), sink, false)
     }
+}
+
+/// A failed `read` is the source's failure, or that of a tap which it fed itself.
+pub(super) fn reading_failed(source: &dyn Source, error: io::Error) -> Stop {
+    Stop::new(source.at_fault().map_or(Side::Source, Side::Sink), error)
 }

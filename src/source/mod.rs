@@ -126,8 +126,9 @@ pub trait Source: Read {
         None
     }
 
-    /// The bytes that `read` has handed out and that tap number `tap` did not get, after an
-    /// error of `read` that is that tap's fault. Kept until the next call of `read`.
+    /// The bytes that `read` has handed out and that tap number `tap` did not get, whether its
+    /// error was returned already or is still to come. Kept until the call after the one that
+    /// returned the error, or until an `advance` whose outcomes [settle](Outcomes::settles) them.
     fn missed(&self, tap: usize) -> &[u8] {
         let _ = tap;
         &[]
