@@ -2,7 +2,7 @@
 
 use aqueduct::adapters::{ErrorPolicy, MultiWriter, multi_writer};
 use aqueduct::iotest::Script;
-use aqueduct::{WriteExt, copy, copy::Side};
+use aqueduct::{ReadExt, WriteExt, copy, copy::Side};
 use std::io::{ErrorKind, Write};
 
 fn written(multi: MultiWriter<Script>) -> Vec<Vec<u8>> {
@@ -110,4 +110,16 @@ fn a_group_within_that_is_gone_fails_in_a_copy_as_in_a_write() {
     assert_eq!((error.kind(), error.side), (ErrorKind::BrokenPipe, Side::Sink(0)));
     assert_eq!(multi.write(b"ef").unwrap_err().kind(), ErrorKind::BrokenPipe);
     assert_eq!(multi.count(1), 6, "the healthy group got everything");
+}
+
+#[test]
+fn the_last_sink_given_up_is_owed_only_what_it_lacks() {
+    let sides = [
+        Script::new().accept(1).fail(ErrorKind::BrokenPipe),
+        Script::new().accept(2).fail(ErrorKind::StorageFull),
+    ];
+    let side = multi_writer(sides).policy(ErrorPolicy::Continue);
+    let error = copy(&mut (&b"abc"[..]).opaque().tee(side), &mut Vec::new()).unwrap_err();
+    assert_eq!((error.kind(), error.side), (ErrorKind::StorageFull, Side::Sink(1)));
+    assert_eq!(error.pending(1), b"c");
 }

@@ -179,7 +179,6 @@ impl<W> MultiWriter<W> {
         if absorb {
             let slot = &mut self.slots[i];
             slot.gone = true;
-            slot.ahead = 0;
             slot.error = Some(again(&error));
             self.first.get_or_insert(i);
             if self.live() > 0 {
@@ -234,8 +233,9 @@ impl<W> MultiWriter<W> {
             Ok(()) => self.live_slots().map(|slot| slot.ahead).min().unwrap_or(len).min(len),
             Err(_) => 0,
         };
-        for slot in self.slots.iter_mut().filter(|slot| !slot.gone) {
-            slot.ahead -= accepted;
+        // One that was given up may have got less than was accepted.
+        for slot in &mut self.slots {
+            slot.ahead = slot.ahead.saturating_sub(accepted);
         }
         verdict.map(|()| accepted)
     }
