@@ -19,7 +19,8 @@ pub(crate) struct Faults {
     pub(crate) calls: u64,
     /// Whether `once` has happened.
     pub(crate) fired: Option<Call>,
-    turn: bool,
+    /// Whether the last call was interrupted.
+    pub(crate) turn: bool,
 }
 
 thread_local! {

@@ -7,3 +7,21 @@
 //! A case takes no thread: pipes and sockets are large enough, and filled beforehand.
 
 mod plan;
+
+// The others make system calls that Miri does not know.
+#[cfg(all(target_os = "linux", not(miri)))]
+mod ailing;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod case;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod drain;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod feed;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod model;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod reader;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod sound;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod writer;
