@@ -12,7 +12,7 @@ use crate::sys::Call;
 use crate::sys::faults::{self, Faults};
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use rustix::io::Errno;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 
 /// A copy in which ends fail by themselves, and calls by ours.
 #[derive(Debug, Clone)]
@@ -66,12 +66,12 @@ fn whatever_fails_nothing_is_lost_and_a_copy_goes_on() {
 }
 
 fn nothing_is_lost(Ailing { case, failures }: Ailing) {
-    let calls = Run::new(&case).run_out(case.how.faults()).calls;
+    let calls = Run::new(&case).finish(case.how.faults()).calls;
     for (first, errno) in failures {
         let stride = calls / 6 + 1;
         for number in (first % stride..calls).step_by(stride as usize) {
             let once = Some((number, errno));
-            Run::new(&case).run_out(Faults { once, ..case.how.faults() });
+            Run::new(&case).finish(Faults { once, ..case.how.faults() });
         }
     }
 }
@@ -104,7 +104,7 @@ impl<'c> Run<'c> {
         Self { case, expected, source, sink, hidden, rooms, taken, delivered, injected }
     }
 
-    fn run_out(mut self, mut faults: Faults) -> Faults {
+    fn finish(mut self, mut faults: Faults) -> Faults {
         for _ in 0..4000 {
             let copier = self.case.how.copier(self.taken);
             let (source, sink) = (&mut self.source, &mut self.sink);
