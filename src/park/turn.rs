@@ -72,7 +72,8 @@ impl Turns {
 
     pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
         let taken = self.state.compare_exchange(FREE, HELD, Ordering::Acquire, Ordering::Relaxed);
-        taken.is_ok().then_some(Turn(self))
+        // Not `then_some`: a turn that was made for nothing would end that of the holder.
+        taken.is_ok().then(|| Turn(self))
     }
 
     /// Has everybody in the queue check again.
@@ -105,5 +106,46 @@ impl Drop for Turn<'_> {
             }
             None => state.store(FREE, Ordering::Release),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error;
+    use std::sync::atomic::AtomicUsize;
+    use std::thread;
+
+    #[test]
+    fn a_turn_that_was_not_got_leaves_that_of_the_holder_alone() {
+        let turns = Turns::new();
+        let turn = turns.try_enter().expect("nobody has it");
+        assert!(turns.try_enter().is_none());
+        assert!(turns.try_enter().is_none());
+        let refused = turns.enter(|| Err(error::timed_out())).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::TimedOut);
+        assert!(turns.try_enter().is_none());
+        drop(turn);
+        assert!(turns.try_enter().is_some());
+    }
+
+    #[test]
+    fn one_at_a_time() {
+        let rounds = if cfg!(miri) { 20 } else { 5_000 };
+        let (turns, inside, done) = (Turns::new(), AtomicUsize::new(0), AtomicUsize::new(0));
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..rounds {
+                        let _turn = turns.enter(|| Ok(None)).unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::Relaxed), 0);
+                        done.fetch_add(1, Ordering::Relaxed);
+                        inside.fetch_sub(1, Ordering::Relaxed);
+                        turns.recheck();
+                    }
+                });
+            }
+        });
+        assert_eq!(done.into_inner(), 4 * rounds);
     }
 }

@@ -44,6 +44,16 @@ impl Side {
     /// there.
     pub(crate) fn begin(&self) -> io::Result<Round> {
         let seen = self.word.begin();
+        let deadline = self.check(seen)?;
+        Ok(Round { seen, deadline })
+    }
+
+    /// Fails as [`begin`](Self::begin) does, for who does not park.
+    pub(crate) fn refuse(&self) -> io::Result<()> {
+        self.check(self.word.state()).map(drop)
+    }
+
+    fn check(&self, seen: State) -> io::Result<Option<Instant>> {
         if seen.is_closed() {
             return Err(error::closed());
         }
@@ -51,7 +61,7 @@ impl Side {
         if deadline.is_some_and(|at| at <= Instant::now()) {
             return Err(error::timed_out());
         }
-        Ok(Round { seen, deadline })
+        Ok(deadline)
     }
 
     pub(crate) fn word(&self) -> &Word {
@@ -61,7 +71,9 @@ impl Side {
     /// Waits for the direction. The side may be closed meanwhile, or its deadline pass.
     pub(crate) fn enter(&self, until: Option<Instant>) -> io::Result<Turn<'_>> {
         self.turns.enter(|| {
-            let deadline = self.begin()?.deadline;
+            // To begin a round here would take away from whoever has the turn the sign that he
+            // must look again.
+            let deadline = self.check(self.word.state())?;
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
@@ -123,5 +135,27 @@ impl Side {
         if let Some(waiter) = &*place {
             waiter.unpark();
         }
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::thread;
+
+    #[test]
+    fn who_queues_does_not_hide_a_deadline_from_who_has_the_turn() {
+        let side = Side::new();
+        let _turn = side.enter(None).unwrap();
+        let round = side.begin().unwrap();
+        let dry = side.word().drained(round.seen).expect("nothing came");
+        side.set_deadline(Some(Instant::now()));
+        thread::scope(|scope| {
+            let queued = scope.spawn(|| side.enter(None).map(drop).unwrap_err());
+            assert_eq!(queued.join().unwrap().kind(), ErrorKind::TimedOut);
+        });
+        assert!(!side.park(dry, &Unparker::current()), "parked past its deadline");
     }
 }

@@ -78,7 +78,7 @@ impl<T: AsFd> Inner<T> {
 
     pub(super) fn read(&self, buf: &mut [u8]) -> Result<usize> {
         if buf.is_empty() {
-            return Ok(0);
+            return self.desc.read.refuse().map(|()| 0);
         }
         let len = buf.len();
         self.reading(len, |nowait, fd| nowait.read(fd, buf))
@@ -87,7 +87,7 @@ impl<T: AsFd> Inner<T> {
     pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let len = bufs.iter().map(|buf| buf.len()).sum();
         if len == 0 {
-            return Ok(0);
+            return self.desc.read.refuse().map(|()| 0);
         }
         self.reading(len, |nowait, fd| nowait.read_vectored(fd, bufs))
     }
