@@ -54,7 +54,7 @@ impl Way {
         let local = match self {
             Self::Plain => false,
             Self::Local => true,
-            Self::Mixed => number % 2 == 0,
+            Self::Mixed => number.is_multiple_of(2),
         };
         local.then(|| Local::new().unwrap())
     }
