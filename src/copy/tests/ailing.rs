@@ -12,7 +12,7 @@ use crate::sys::Call;
 use crate::sys::faults::{self, Faults};
 use quickcheck::{Arbitrary, Gen, quickcheck};
 use rustix::io::Errno;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 
 /// A copy in which ends fail by themselves, and calls by ours.
 #[derive(Debug, Clone)]

@@ -1,7 +1,7 @@
 //! What a source hands out, by the few words of each adapter's own page: no descriptors, no
 //! buffers, no steps.
 
-use super::drain::{Basin, Drain};
+use super::drain::Drain;
 use super::feed::{Feed, Lens, Spring};
 use std::io::ErrorKind;
 
@@ -186,15 +186,4 @@ impl Run {
 /// How many bytes a sink takes at least in every outlet, and whether that is a bound.
 pub(super) fn least_room(drain: &Drain) -> u64 {
     drain.rooms().into_iter().flatten().min().unwrap_or(u64::MAX)
-}
-
-/// Whether an outlet keeps what it gets.
-pub(super) fn keeps(drain: &Drain) -> Vec<bool> {
-    match drain {
-        Drain::Leaf(leaf) => vec![!matches!(leaf, Basin::Nowhere | Basin::Null)],
-        Drain::Count(inner) | Drain::Limit(_, inner) => keeps(inner),
-        Drain::Buffered(_, inner) => vec![keeps(inner).contains(&true)],
-        Drain::Several(sinks, _) if sinks.is_empty() => vec![false],
-        Drain::Several(sinks, _) => sinks.iter().flat_map(keeps).collect(),
-    }
 }
