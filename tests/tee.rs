@@ -189,6 +189,20 @@ fn an_inner_side_that_fails_while_consuming_costs_the_outer_one_nothing() {
 }
 
 #[test]
+fn a_side_that_fails_while_consuming_is_heard_through_an_inspect() {
+    let inner = (&b"abcdef"[..]).tee(Side::new([Ok(1), Err(ErrorKind::BrokenPipe)]));
+    let mut seen = Vec::new();
+    let mut source = inner.inspect(|bytes| seen.extend_from_slice(bytes));
+    source.fill_buf().unwrap();
+    source.consume(2);
+    source.consume(2);
+    assert_eq!(source.fill_buf().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(all(&mut source), b"ef");
+    drop(source);
+    assert_eq!(seen, b"abcdef");
+}
+
+#[test]
 fn read_to_end_tees_only_what_it_appends() {
     let mut source = (&b"def"[..]).tee(Side::default());
     let mut bytes = b"abc".to_vec();
