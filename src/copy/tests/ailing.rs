@@ -154,11 +154,17 @@ impl<'c> Run<'c> {
         })
     }
 
+    /// Which outlets were given up; those that a policy may give up.
     fn gone(&mut self) -> Vec<bool> {
         let mut list = Outlets::new(true);
         self.source.piece(&mut list);
         self.sink.outlets(&mut list);
-        list.list().iter().map(|outlet| matches!(outlet, Outlet::Gone)).collect()
+        let gone = list.list().iter().map(|outlet| matches!(outlet, Outlet::Gone));
+        let gone: Vec<_> = gone.collect();
+        let lasting = [self.case.feed.lasting(), self.case.drain.lasting()].concat();
+        let may = lasting.iter().zip(&gone).all(|(&lasts, &gone)| !(lasts && gone));
+        assert!(may, "gone {gone:?}, although some must last: {lasting:?}");
+        gone
     }
 
     fn got(&mut self) -> Vec<Option<Vec<Vec<u8>>>> {
