@@ -148,6 +148,9 @@ fn hook() -> Option<Rc<dyn Hook>> {
     HOOKS.try_with(|hooks| hooks.borrow().last().cloned()).ok().flatten()
 }
 
+/// How long a poll lasts in which no waker is heard.
+const DEAF: Duration = Duration::from_millis(10);
+
 /// Nobody waits and nobody was woken.
 const IDLE: u8 = 0;
 /// The owner sleeps, or has the lock and is about to.
@@ -185,11 +188,18 @@ impl Permit {
     fn poll(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
         let event = match self.event.get() {
             Some(event) => event,
-            None => {
+            None => match Event::new() {
                 // Only the owner comes here.
-                let made = Event::new()?;
-                self.event.get_or_init(|| made)
-            }
+                Ok(made) => self.event.get_or_init(|| made),
+                // No descriptor is left. A waker is heard all the same, a little later.
+                Err(_) => {
+                    let soon = Instant::now() + DEAF;
+                    if self.take() {
+                        return Ok(());
+                    }
+                    return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
+                }
+            },
         };
         let sleep =
             self.state.compare_exchange(IDLE, POLLING, Ordering::Relaxed, Ordering::Relaxed);

@@ -479,3 +479,37 @@ fn each_sink_of_a_failing_tap_is_owed_its_own() {
     drop(source);
     assert_eq!((b.len(), a == data, c == data, main == data), (300, true, true, true));
 }
+
+#[test]
+fn a_buffer_larger_than_memory_is_cut_down() {
+    let mut out = Vec::new();
+    let copier = Copier::new().buffer_size(usize::MAX);
+    let report = copier.copy(&mut (&b"ab"[..]).chain(&b"c"[..]), &mut out).unwrap();
+    assert_eq!((report.copied(), &out[..]), (3, &b"abc"[..]));
+}
+
+/// A panic there would abort the process.
+#[test]
+fn a_destructor_of_a_thread_local_may_copy() {
+    struct Late(std::sync::mpsc::Sender<Vec<u8>>);
+    impl Drop for Late {
+        fn drop(&mut self) {
+            let _ = self.0.send(through_memory());
+        }
+    }
+    fn through_memory() -> Vec<u8> {
+        let mut out = Vec::new();
+        copy(&mut (&b"ab"[..]).chain(&b"c"[..]), &mut out).unwrap();
+        out
+    }
+    thread_local!(static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) });
+
+    let (send, receive) = std::sync::mpsc::channel();
+    let thread = thread::spawn(move || {
+        LATE.set(Some(Late(send)));
+        // Thread-locals are destroyed in the reverse order of their first use.
+        through_memory();
+    });
+    thread.join().unwrap();
+    assert_eq!(receive.recv().unwrap(), b"abc");
+}

@@ -115,9 +115,10 @@ fn a_copy_that_watches_a_half_closed_peer_sleeps() {
 }
 
 type Ends = (OwnedFd, OwnedFd);
+type Make = fn() -> Ends;
 
 /// What is read from, and what is written to, by kind: each with its other end.
-fn sources() -> Vec<(&'static str, fn() -> Ends)> {
+fn sources() -> Vec<(&'static str, Make)> {
     vec![
         ("tcp", || {
             let (a, b) = tcp();
@@ -135,7 +136,7 @@ fn sources() -> Vec<(&'static str, fn() -> Ends)> {
     ]
 }
 
-fn sinks() -> Vec<(&'static str, fn() -> Ends)> {
+fn sinks() -> Vec<(&'static str, Make)> {
     let mut list = sources();
     list[2].1 = || {
         let (a, b) = io::pipe().unwrap();

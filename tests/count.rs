@@ -35,3 +35,15 @@ fn what_is_only_buffered_is_not_counted() {
     counted.read_exact(&mut [0; 3]).unwrap();
     assert_eq!(counted.total(), 5);
 }
+
+#[test]
+fn consuming_more_than_there_is_does_not_panic() {
+    let mut told = 0;
+    let mut reader = std::io::Cursor::new([7; 4]).count().progress(1, |n| told = n);
+    for _ in 0..2 {
+        reader.consume(usize::MAX);
+    }
+    assert_eq!(reader.get_ref().total(), u64::MAX);
+    drop(reader);
+    assert_eq!(told, u64::MAX);
+}

@@ -2,7 +2,7 @@
 
 use aqueduct::adapters::{ErrorPolicy, MultiWriter, multi_writer};
 use aqueduct::iotest::Script;
-use aqueduct::{copy, copy::Side};
+use aqueduct::{ReadExt, WriteExt, copy, copy::Side};
 use std::io::{ErrorKind, Write};
 
 fn written(multi: MultiWriter<Script>) -> Vec<Vec<u8>> {
@@ -73,4 +73,53 @@ fn no_sinks_accept_everything() {
     let mut none = multi_writer::<[Vec<u8>; 0]>([]);
     none.write_all(b"void").unwrap();
     assert_eq!(copy(&mut &b"void"[..], &mut none).unwrap(), 4);
+}
+
+#[test]
+fn a_limit_on_one_sink_costs_the_others_nothing() {
+    let sinks = [Vec::new().limit_writes(3), Vec::new().limit_writes(100)];
+    let mut multi = multi_writer(sinks).policy(ErrorPolicy::Drop);
+    assert_eq!(copy(&mut &b"abcdef"[..], &mut multi).unwrap(), 6);
+    let got: Vec<_> = multi.into_inner().into_iter().map(|sink| sink.into_inner()).collect();
+    assert_eq!(got, [&b"abc"[..], b"abcdef"]);
+}
+
+#[test]
+fn a_limit_in_front_of_all_sinks_is_no_failure_of_theirs() {
+    for policy in [ErrorPolicy::Stop, ErrorPolicy::Continue, ErrorPolicy::Drop] {
+        let sinks = multi_writer([Vec::new(), Vec::new()]).policy(policy);
+        let mut limited = sinks.limit_writes(3);
+        let error = copy(&mut &b"abcdef"[..], &mut limited).unwrap_err();
+        assert_eq!((error.kind(), error.side), (ErrorKind::WriteZero, Side::Sink(0)));
+        assert_eq!((error.copied, error.taken), (3, 4));
+        assert_eq!((error.pending(0), error.pending(1)), (&b"d"[..], &b"d"[..]));
+        assert_eq!(limited.get_ref().errors().count(), 0, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_group_within_that_is_gone_fails_in_a_copy_as_in_a_write() {
+    let dying = Script::new().fail(ErrorKind::Other);
+    let inner = [
+        multi_writer([dying]).policy(ErrorPolicy::Drop),
+        multi_writer([Script::new().accept_all()]).policy(ErrorPolicy::Drop),
+    ];
+    let mut multi = multi_writer(inner);
+    assert_eq!(copy(&mut &b"ab"[..], &mut multi).unwrap_err().kind(), ErrorKind::Other);
+    let error = copy(&mut &b"cd"[..], &mut multi).unwrap_err();
+    assert_eq!((error.kind(), error.side), (ErrorKind::BrokenPipe, Side::Sink(0)));
+    assert_eq!(multi.write(b"ef").unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(multi.count(1), 6, "the healthy group got everything");
+}
+
+#[test]
+fn the_last_sink_given_up_is_owed_only_what_it_lacks() {
+    let sides = [
+        Script::new().accept(1).fail(ErrorKind::BrokenPipe),
+        Script::new().accept(2).fail(ErrorKind::StorageFull),
+    ];
+    let side = multi_writer(sides).policy(ErrorPolicy::Continue);
+    let error = copy(&mut (&b"abc"[..]).opaque().tee(side), &mut Vec::new()).unwrap_err();
+    assert_eq!((error.kind(), error.side), (ErrorKind::StorageFull, Side::Sink(1)));
+    assert_eq!(error.pending(1), b"c");
 }

@@ -109,12 +109,15 @@ fn check(name: &str, way: Way, told: &[u64], seen: &BTreeMap<String, u64>) {
     assert_eq!(call("copy_file_range"), range, "{context}");
     assert_eq!(call("sendfile"), sendfile, "{context}");
     assert_eq!(call("tee"), tee, "{context}");
-    assert_eq!(call("read") + call("recvfrom"), memory, "{context}");
+    // What a socket has no room for at the moment is read out of the broker and written.
+    let rescued = if let Way::Broker = way { call("read") } else { 0 };
+    assert!(rescued <= LEN / 4, "{context}");
+    assert_eq!(call("read") + call("recvfrom") - rescued, memory, "{context}");
     let (kernel, splices) = match way {
         Way::CopyFileRange => (range, 0),
         Way::Sendfile => (sendfile, 0),
         Way::Splice => (splice, splice),
-        Way::Broker => (splice, 2 * splice),
+        Way::Broker => (splice, 2 * splice - rescued),
         Way::Tee => (tee, tee),
         Way::TeeByBroker => (tee, 2 * tee),
         Way::ReadWrite => (memory, 0),

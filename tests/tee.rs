@@ -189,6 +189,20 @@ fn an_inner_side_that_fails_while_consuming_costs_the_outer_one_nothing() {
 }
 
 #[test]
+fn a_side_that_fails_while_consuming_is_heard_through_an_inspect() {
+    let inner = (&b"abcdef"[..]).tee(Side::new([Ok(1), Err(ErrorKind::BrokenPipe)]));
+    let mut seen = Vec::new();
+    let mut source = inner.inspect(|bytes| seen.extend_from_slice(bytes));
+    source.fill_buf().unwrap();
+    source.consume(2);
+    source.consume(2);
+    assert_eq!(source.fill_buf().unwrap_err().kind(), ErrorKind::BrokenPipe);
+    assert_eq!(all(&mut source), b"ef");
+    drop(source);
+    assert_eq!(seen, b"abcdef");
+}
+
+#[test]
 fn read_to_end_tees_only_what_it_appends() {
     let mut source = (&b"def"[..]).tee(Side::default());
     let mut bytes = b"abc".to_vec();
@@ -280,6 +294,40 @@ fn copy_tells_of_a_side_that_failed_in_the_last_read_before_a_limit() {
     assert_eq!(failed.kind(), ErrorKind::StorageFull);
     assert_eq!(failed.pending(0), b"cd");
     assert_eq!(out, b"abcd");
+}
+
+#[test]
+fn copy_owes_a_side_too_that_failed_in_the_read_before_the_sink_did() {
+    let failing = || Outer(Side::new([Ok(1), Err(ErrorKind::StorageFull)]));
+    let mut source = (&b"abcdef"[..]).opaque().tee(failing());
+    let mut sink = Outer(Side::new([Ok(4), Err(ErrorKind::BrokenPipe)]));
+    let failed = copy(&mut source, &mut sink).unwrap_err();
+    assert_eq!(failed.kind(), ErrorKind::BrokenPipe);
+    assert_eq!((failed.pending(0), failed.pending(1)), (&b"bcdef"[..], &b"ef"[..]));
+    assert_eq!((failed.report().delivered(0), failed.report().delivered(1)), (1, 4));
+    // The side's own error is still told, and what it missed is not owed twice.
+    let late = copy(&mut source, &mut sink).unwrap_err();
+    assert_eq!((late.kind(), late.taken), (ErrorKind::StorageFull, 0));
+    assert_eq!(late.pending(0), b"");
+}
+
+#[test]
+fn copy_owes_both_sides_that_failed_in_one_read() {
+    let failing = |n| Outer(Side::new([Ok(n), Err(ErrorKind::StorageFull)]));
+    let mut source = (&b"abcdef"[..]).opaque().tee(failing(1)).tee(failing(2));
+    let failed = copy(&mut source, &mut Vec::new()).unwrap_err();
+    assert_eq!((failed.pending(0), failed.pending(1)), (&b"cdef"[..], &b"bcdef"[..]));
+    assert_eq!((failed.report().delivered(0), failed.report().delivered(1)), (2, 1));
+}
+
+#[test]
+fn copy_owes_nothing_to_a_side_given_up_in_the_step_that_stopped_it() {
+    let side = Outer(Side::new([Ok(2), Err(ErrorKind::StorageFull)]));
+    let mut source = (&b"abcdef"[..]).tee(side).policy(TeePolicy::Detach);
+    let mut sink = Outer(Side::new([Ok(4), Err(ErrorKind::BrokenPipe)]));
+    let failed = copy(&mut source, &mut sink).unwrap_err();
+    assert_eq!((failed.taken, failed.report().delivered(0)), (4, 2));
+    assert_eq!(failed.pending(0), b"");
 }
 
 #[test]

@@ -94,7 +94,8 @@ impl<R: BufRead> BufRead for Count<R> {
 
     #[inline]
     fn consume(&mut self, n: usize) {
-        self.count += n as u64;
+        // No reader holds so many, but nobody keeps a caller from saying so.
+        self.count = self.count.saturating_add(n as u64);
         self.inner.consume(n);
     }
 }

@@ -24,16 +24,24 @@ use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
 /// assert_eq!(sum, 6);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone)]
 pub struct Inspect<R, F> {
     inner: R,
     see: F,
+    /// What the reader within said while bytes were consumed, for the next call.
+    late: Option<io::Error>,
+}
+
+/// An error that waits stays with the original.
+impl<R: Clone, F: Clone> Clone for Inspect<R, F> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), see: self.see.clone(), late: None }
+    }
 }
 
 impl<R, F: FnMut(&[u8])> Inspect<R, F> {
     /// Shows `see` what is read from `inner`.
     pub fn new(inner: R, see: F) -> Self {
-        Self { inner, see }
+        Self { inner, see, late: None }
     }
 
     /// The reader within.
@@ -50,6 +58,11 @@ impl<R, F: FnMut(&[u8])> Inspect<R, F> {
     pub fn into_inner(self) -> R {
         self.inner
     }
+
+    #[inline]
+    fn speak_up(&mut self) -> io::Result<()> {
+        if self.late.is_some() { self.late.take().map_or(Ok(()), Err) } else { Ok(()) }
+    }
 }
 
 impl<R: fmt::Debug, F> fmt::Debug for Inspect<R, F> {
@@ -61,6 +74,7 @@ impl<R: fmt::Debug, F> fmt::Debug for Inspect<R, F> {
 impl<R: Read, F: FnMut(&[u8])> Read for Inspect<R, F> {
     #[inline]
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.speak_up()?;
         let n = self.inner.read(buf)?;
         match buf.get(..n) {
             Some([]) => {}
@@ -71,6 +85,7 @@ impl<R: Read, F: FnMut(&[u8])> Read for Inspect<R, F> {
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
+        self.speak_up()?;
         let n = self.inner.read_vectored(bufs)?;
         let room = bufs.iter().map(|b| b.len()).sum();
         if n > room {
@@ -81,6 +96,7 @@ impl<R: Read, F: FnMut(&[u8])> Read for Inspect<R, F> {
     }
 
     fn read_to_end(&mut self, buf: &mut Vec<u8>) -> io::Result<usize> {
+        self.speak_up()?;
         let start = buf.len();
         let result = self.inner.read_to_end(buf);
         if let Some(bytes) = buf.get(start..).filter(|bytes| !bytes.is_empty()) {
@@ -105,6 +121,7 @@ fn show<'a>(see: &mut impl FnMut(&[u8]), n: usize, parts: impl Iterator<Item = &
 impl<R: BufRead, F: FnMut(&[u8])> BufRead for Inspect<R, F> {
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.speak_up()?;
         self.inner.fill_buf()
     }
 
@@ -113,16 +130,29 @@ impl<R: BufRead, F: FnMut(&[u8])> BufRead for Inspect<R, F> {
         if n == 0 {
             return self.inner.consume(0);
         }
-        // The bytes lie in the buffer, so this neither reads nor fails.
-        if let Ok(buf) = self.inner.fill_buf() {
-            (self.see)(&buf[..n.min(buf.len())]);
+        // The bytes lie in the buffer, so this reads nothing.
+        match self.inner.fill_buf() {
+            Ok(buf) => (self.see)(&buf[..n.min(buf.len())]),
+            Err(error) => self.see_late(n, error),
         }
         self.inner.consume(n);
     }
 }
 
+impl<R: BufRead, F: FnMut(&[u8])> Inspect<R, F> {
+    /// A tee within spoke up about its side. Only once, and the bytes are still there.
+    #[cold]
+    fn see_late(&mut self, n: usize, error: io::Error) {
+        self.late.get_or_insert(error);
+        if let Ok(buf) = self.inner.fill_buf() {
+            (self.see)(&buf[..n.min(buf.len())]);
+        }
+    }
+}
+
 impl<R: Source, F: FnMut(&[u8])> Source for Inspect<R, F> {
     fn prepare(&mut self) -> io::Result<()> {
+        self.speak_up()?;
         self.inner.prepare()
     }
 

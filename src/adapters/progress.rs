@@ -21,7 +21,8 @@ impl<F: FnMut(u64)> Meter<F> {
 
     #[inline]
     fn add(&mut self, n: u64) {
-        self.total += n;
+        // `consume` may be told any number.
+        self.total = self.total.saturating_add(n);
         if self.total - self.told >= self.every {
             self.finish();
         }

@@ -213,12 +213,14 @@ impl Engine<'_> {
     ) -> Result<(), Trouble> {
         let block = self.may_block();
         let end = share.end;
+        let mut raced = false;
         while share.moved < n {
             let len = (n - share.moved) as usize;
             let error = match sys::splice((pipe, None), end.past(share.moved), len, block) {
                 Ok(0) => return Err(Trouble::Plain),
                 Ok(k) => {
                     share.moved += k as u64;
+                    raced = false;
                     continue;
                 }
                 Err(error) => error,
@@ -226,6 +228,8 @@ impl Engine<'_> {
             match sys::verdict(&error) {
                 Verdict::Again => match self.blocked(None, Some((share.index, &end))) {
                     Ready::Retry => {}
+                    // There was no room, and now there is: its reader was quicker than the question.
+                    Ready::Both if !raced => raced = true,
                     Ready::Both => return Err(Trouble::Plain),
                     Ready::Stop(stop) => return Err(Trouble::Failed(stop.error)),
                 },

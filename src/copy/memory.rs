@@ -31,14 +31,15 @@ impl Engine<'_> {
         self.prepared = false;
         self.plain = None;
         let size = self.options.buffer_size.unwrap_or(BUFFER);
-        let mut buf = SPARE.take();
+        // Thread-locals are gone when a destructor of another one copies.
+        let mut buf = SPARE.try_with(Cell::take).unwrap_or_default();
         if buf.len() != size {
             // Zeroes from the system, not written by us: a small copy touches few pages of them.
             buf = vec![0; size];
         }
         let flow = self.through_buffer(source, sink, left, &mut buf);
         if size == BUFFER {
-            SPARE.set(buf);
+            let _ = SPARE.try_with(|spare| spare.set(buf));
         }
         flow
     }

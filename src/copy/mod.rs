@@ -31,7 +31,8 @@
 //!   [pending](CopyError::pending) for it are together what was taken from the source.
 //! * `Interrupted` is retried on every path. `WouldBlock` comes with exact counts.
 //! * The same regular file on both ends is refused with `InvalidInput` before a byte moves,
-//!   unless both ends are positioned and apart.
+//!   unless both ends are positioned and apart. What a `BufReader` has read already goes first, and
+//!   an opaque end is not seen through.
 //! * Nothing is flushed at the end; a buffering writer keeps what it holds, as with
 //!   [`std::io::copy`]. It is flushed when a kernel path goes around it.
 //!

@@ -62,10 +62,10 @@ impl Copier {
     }
 
     /// The size in bytes of the buffer where bytes go through memory: 128 KiB unless said
-    /// otherwise, 1 at least.
+    /// otherwise, 1 at least and 1 GiB at most.
     #[must_use]
     pub fn buffer_size(mut self, bytes: usize) -> Self {
-        self.buffer_size = Some(bytes.max(1));
+        self.buffer_size = Some(bytes.clamp(1, 1 << 30));
         self
     }
 

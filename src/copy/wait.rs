@@ -11,6 +11,7 @@ use crate::source::{Handle, Outcome, Outlet, Outlets, Piece, Source};
 use crate::sys::Kind;
 use std::io;
 use std::slice::from_mut;
+use std::time::Instant;
 
 /// A plain read of so many bytes gets past what a call with two descriptors does not: the urgent
 /// mark of TCP. Mostly there was no obstacle but a peer that was quicker than the question who is
@@ -71,13 +72,24 @@ impl Engine<'_> {
 
     /// Waits until one of `waits` fires, or for no reason; a cancel is an error.
     fn wait(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
-        let Some(cancel) = &self.options.cancel else { return poll::wait(waits, None) };
-        let _hearing = cancel.hear();
-        if cancel.is_cancelled() {
+        let until = waits.iter().filter_map(Wait::patience).min();
+        let result = match &self.options.cancel {
+            None => poll::wait(waits, until),
+            Some(cancel) => {
+                let _hearing = cancel.hear();
+                match cancel.is_cancelled() {
+                    true => Ok(()),
+                    false => poll::wait(waits, until),
+                }
+            }
+        };
+        if self.options.cancel.as_ref().is_some_and(super::Cancel::is_cancelled) {
             return Err(error::cancelled());
         }
-        let result = poll::wait(waits, None);
-        if cancel.is_cancelled() { Err(error::cancelled()) } else { result }
+        if until.is_some_and(|at| at <= Instant::now()) && !waits.iter().any(|wait| wait.fired) {
+            return result.and_then(|()| Err(error::timed_out()));
+        }
+        result
     }
 
     /// After a plain read that would block.

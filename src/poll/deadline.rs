@@ -34,6 +34,28 @@ impl Deadline {
     }
 }
 
+/// How long one call may wait, in nanoseconds; 0 is for ever.
+#[derive(Debug)]
+pub(crate) struct Timeout(AtomicU64);
+
+impl Timeout {
+    pub(crate) fn none() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
+    pub(crate) fn set(&self, timeout: Option<Duration>) {
+        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        self.0.store(timeout.map_or(0, |timeout| nanoseconds(timeout).max(1)), Ordering::Relaxed);
+    }
+
+    pub(crate) fn starting_now(&self) -> Option<Instant> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            n => Instant::now().checked_add(Duration::from_nanos(n)),
+        }
+    }
+}
+
 fn origin() -> Instant {
     static ORIGIN: OnceLock<Instant> = OnceLock::new();
     *ORIGIN.get_or_init(Instant::now)

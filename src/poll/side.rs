@@ -1,6 +1,6 @@
 //! One direction of a stream: its word, its deadline, and who waits.
 
-use super::deadline::Deadline;
+use super::deadline::{Deadline, Timeout};
 use super::word::{State, Word};
 use crate::error;
 use crate::park::{Turn, Turns, Unparker};
@@ -14,6 +14,7 @@ use std::time::Instant;
 pub(crate) struct Side {
     word: Word,
     deadline: Deadline,
+    pub(crate) timeout: Timeout,
     turns: Turns,
     /// The place of the waiter. It is filled before `WAITING` is set, so that whoever takes
     /// `WAITING` out finds somebody there: this waiter or, after it has gone, a later one, who is
@@ -33,6 +34,7 @@ impl Side {
         Self {
             word: Word::new(),
             deadline: Deadline::none(),
+            timeout: Timeout::none(),
             turns: Turns::new(),
             waiter: Mutex::new(None),
         }

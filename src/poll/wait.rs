@@ -33,6 +33,11 @@ impl<'a> Wait<'a> {
         Self { fd, what, desc, fired: false }
     }
 
+    /// Until when the stream's own timeout lets one call wait that starts now.
+    pub(crate) fn patience(&self) -> Option<Instant> {
+        self.side()?.timeout.starting_now()
+    }
+
     fn side(&self) -> Option<&'a Side> {
         self.desc.map(|desc| match self.what {
             What::Readable => &desc.read,

@@ -71,7 +71,7 @@ impl<T: AsFd> ReadHalf<T> {
 
     /// As [`Stream::set_read_timeout`].
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.inner.set_read_timeout(timeout);
+        self.inner.desc().read.timeout.set(timeout);
     }
 }
 
@@ -92,7 +92,7 @@ impl<T: AsFd> WriteHalf<T> {
 
     /// As [`Stream::set_write_timeout`].
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.inner.set_write_timeout(timeout);
+        self.inner.desc().write.timeout.set(timeout);
     }
 }
 

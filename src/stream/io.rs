@@ -8,8 +8,7 @@ use crate::sys::{self, Manner, Nowait};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 #[derive(Debug)]
 pub(super) struct Inner<T: AsFd> {
@@ -21,8 +20,6 @@ pub(super) struct Inner<T: AsFd> {
     restore: bool,
     /// A read that falls short has left nothing, unless the peer has hung up.
     drains: bool,
-    read_timeout: Timeout,
-    write_timeout: Timeout,
 }
 
 impl<T: AsFd> Inner<T> {
@@ -42,8 +39,6 @@ impl<T: AsFd> Inner<T> {
             nowait: manner.nowait,
             restore: false,
             drains: manner.drains,
-            read_timeout: Timeout::none(),
-            write_timeout: Timeout::none(),
             io: Some(io),
         }
     }
@@ -69,14 +64,6 @@ impl<T: AsFd> Inner<T> {
 
     pub(super) fn control(&self) -> Control {
         Control::new(Arc::clone(&self.desc))
-    }
-
-    pub(super) fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.read_timeout.set(timeout);
-    }
-
-    pub(super) fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.write_timeout.set(timeout);
     }
 
     pub(super) fn piece(&self) -> Piece<'_> {
@@ -114,8 +101,8 @@ impl<T: AsFd> Inner<T> {
     }
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
-        let until = self.write_timeout.starting_now();
         let side = &self.desc.write;
+        let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let mut done = 0;
         loop {
@@ -135,8 +122,8 @@ impl<T: AsFd> Inner<T> {
     }
 
     pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<usize> {
-        let until = self.write_timeout.starting_now();
         let side = &self.desc.write;
+        let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
         self.perform(side, What::Writable, until, call).map(|(n, _)| n)
@@ -160,8 +147,8 @@ impl<T: AsFd> Inner<T> {
         len: usize,
         call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
     ) -> Result<usize> {
-        let until = self.read_timeout.starting_now();
         let side = &self.desc.read;
+        let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let (n, seen) = self.perform(side, What::Readable, until, call)?;
         if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
@@ -213,28 +200,6 @@ impl<T: AsFd> Drop for Inner<T> {
     fn drop(&mut self) {
         if let Some(io) = &self.io {
             self.desc.leave(io.as_fd());
-        }
-    }
-}
-
-/// Nanoseconds; 0 is for ever.
-#[derive(Debug)]
-struct Timeout(AtomicU64);
-
-impl Timeout {
-    fn none() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    fn set(&self, timeout: Option<Duration>) {
-        let nanoseconds = |timeout: Duration| u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
-        self.0.store(timeout.map_or(0, |timeout| nanoseconds(timeout).max(1)), Ordering::Relaxed);
-    }
-
-    fn starting_now(&self) -> Option<Instant> {
-        match self.0.load(Ordering::Relaxed) {
-            0 => None,
-            n => Instant::now().checked_add(Duration::from_nanos(n)),
         }
     }
 }

@@ -178,12 +178,12 @@ impl<T: AsFd> Stream<T> {
     /// How long each read may wait, counted from its start; `None` is for ever. It holds beside the
     /// deadline, from the next call on.
     pub fn set_read_timeout(&self, timeout: Option<Duration>) {
-        self.inner.set_read_timeout(timeout);
+        self.inner.desc().read.timeout.set(timeout);
     }
 
     /// How long each write may wait, counted from its start; `None` is for ever.
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
-        self.inner.set_write_timeout(timeout);
+        self.inner.desc().write.timeout.set(timeout);
     }
 
     /// Ends all calls under way and to come with `NotConnected`. The peer hears of it when the

@@ -70,10 +70,11 @@ pub enum Rung {
     AlwaysReady,
     /// It is a socket: `MSG_DONTWAIT`.
     Socket,
-    /// It is a pipe, on a kernel where each call can say that it must not wait: `RWF_NOWAIT`.
-    PerCall,
     /// It was opened once more through /proc/self/fd, as a non-blocking description of our own.
     Reopened,
+    /// It is a pipe, on a kernel where each call can say that it must not wait: `RWF_NOWAIT`. The
+    /// kernel takes that back once anybody has spliced from or into it; then it is as `Asked`.
+    PerCall,
     /// None of these: poll(2) is asked before each call. A process that shares it may take the
     /// bytes in between, and then the call does block, and neither deadline nor close ends it.
     Asked,
@@ -87,7 +88,7 @@ impl Stream<Inherited> {
     ///
     /// Those of fstat(2) and fcntl(2).
     pub fn inherit(fd: OwnedFd) -> io::Result<Self> {
-        let ladder = [Rung::AlwaysReady, Rung::Socket, Rung::PerCall, Rung::Reopened];
+        let ladder = [Rung::AlwaysReady, Rung::Socket, Rung::Reopened, Rung::PerCall];
         let manner = sys::manner(fd.as_fd())?;
         for rung in ladder {
             if let Some(private) = rung.holds(&fd, manner) {
@@ -256,12 +257,26 @@ mod tests {
         let file = OwnedFd::from(tempfile::tempfile().unwrap());
         let null = OwnedFd::from(File::open("/dev/null").unwrap());
         let best = |fd: OwnedFd| Stream::inherit(fd).unwrap().get_ref().rung();
-        // Old kernels have no per-call way for pipes.
-        assert!(matches!(best(pipe.0), Rung::PerCall | Rung::Reopened));
+        assert_eq!(best(pipe.0), Rung::Reopened);
         assert_eq!(best(socket.0), Rung::Socket);
         assert_eq!(best(tty.0), Rung::Reopened);
         assert_eq!(best(file), Rung::AlwaysReady);
         assert_eq!(best(null), Rung::AlwaysReady);
+    }
+
+    #[test]
+    fn a_pipe_that_was_spliced_takes_no_per_call_flag_and_is_asked() {
+        let (fd, shared, mut far) = given("pipe");
+        let mut stream = on(Rung::PerCall, fd);
+        let (_drain, sink) = io::pipe().unwrap();
+        far.write_all(b"bytes").unwrap();
+        sys::splice((shared.as_fd(), None), (sink.as_fd(), None), 2, false).unwrap();
+        let mut buf = [0; 8];
+        assert_eq!(stream.read(&mut buf).unwrap(), 3);
+        assert_eq!(stream.try_read(&mut buf).unwrap_err().kind(), ErrorKind::WouldBlock);
+        sys::splice((stream.as_fd(), None), (sink.as_fd(), None), 2, false).unwrap_err();
+        far.write_all(b"more").unwrap();
+        assert_eq!(stream.read(&mut buf).unwrap(), 4);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::{Call, Watch, faults::gate, retry};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::io::Errno;
 use rustix::net::{
     RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send, sendmsg,
 };
@@ -15,7 +16,8 @@ pub(crate) enum Nowait {
     Flag,
     /// It is a socket: `MSG_DONTWAIT`, whatever its flags. A lost peer raises no signal.
     Socket,
-    /// Each call says so, by `RWF_NOWAIT` of preadv2(2), which pipes know on recent kernels.
+    /// Each call says so, by `RWF_NOWAIT` of preadv2(2), which pipes know on recent kernels until
+    /// they are spliced; then as `Ask`.
     Call,
     /// It is asked by poll(2) before each call, which blocks if another process was quicker.
     Ask,
@@ -31,7 +33,10 @@ impl Nowait {
             Ok(match self {
                 Self::Flag | Self::Never => rustix::io::read(fd, buf)?,
                 Self::Socket => recv(fd, buf, RecvFlags::DONTWAIT)?.0,
-                Self::Call => by_call::read(fd, &mut [IoSliceMut::new(buf)])?,
+                Self::Call => match by_call::read(fd, &mut [IoSliceMut::new(buf)]) {
+                    Err(Errno::OPNOTSUPP) => Self::Ask.read(fd, buf)?,
+                    done => done?,
+                },
                 Self::Ask => {
                     ask(Watch::readable(fd))?;
                     rustix::io::read(fd, buf)?
@@ -53,7 +58,10 @@ impl Nowait {
                     let mut none = RecvAncillaryBuffer::default();
                     recvmsg(fd, bufs, &mut none, RecvFlags::DONTWAIT)?.bytes
                 }
-                Self::Call => by_call::read(fd, bufs)?,
+                Self::Call => match by_call::read(fd, bufs) {
+                    Err(Errno::OPNOTSUPP) => Self::Ask.read_vectored(fd, bufs)?,
+                    done => done?,
+                },
                 Self::Ask => {
                     ask(Watch::readable(fd))?;
                     rustix::io::readv(fd, bufs)?
@@ -73,7 +81,10 @@ impl Nowait {
             Ok(match self {
                 Self::Flag | Self::Never => rustix::io::write(fd, bytes)?,
                 Self::Socket => send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
-                Self::Call => by_call::write(fd, &[IoSlice::new(bytes)])?,
+                Self::Call => match by_call::write(fd, &[IoSlice::new(bytes)]) {
+                    Err(Errno::OPNOTSUPP) => ask_and_write(fd, bytes)?,
+                    done => done?,
+                },
                 Self::Ask => ask_and_write(fd, bytes)?,
             })
         })
@@ -92,7 +103,10 @@ impl Nowait {
                     let mut none = SendAncillaryBuffer::default();
                     sendmsg(fd, bufs, &mut none, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?
                 }
-                Self::Call => by_call::write(fd, bufs)?,
+                Self::Call => match by_call::write(fd, bufs) {
+                    Err(Errno::OPNOTSUPP) => Self::Ask.write_vectored(fd, bufs)?,
+                    done => done?,
+                },
                 Self::Ask => {
                     let first = bufs.iter().find(|buf| !buf.is_empty());
                     ask_and_write(fd, first.map_or(&[], |buf| buf))?

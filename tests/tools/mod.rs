@@ -17,11 +17,21 @@ pub(crate) fn not_run(why: &str) {
 /// The tools that cargo built for this test run: `target/PROFILE/examples`, beside the folder
 /// `deps` that this very test lies in.
 pub(crate) fn tool(name: &str) -> PathBuf {
+    usual_signals();
     let this = std::env::current_exe().expect("a test runs from a file");
     let profile = this.ancestors().nth(2).expect("tests lie in PROFILE/deps");
     let tool = profile.join("examples").join(name);
     assert!(tool.exists(), "{} is missing: cargo build --examples", tool.display());
     tool
+}
+
+/// What the tools inherit from whoever runs the tests, nohup(1) perhaps, is nobody's choice.
+#[allow(unsafe_code, reason = "the disposition of a signal has no safe interface")]
+fn usual_signals() {
+    for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGTERM] {
+        // SAFETY: SIG_DFL runs no code of ours, and the signals exist.
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
 }
 
 /// GNU's tool of that name, if the system has it, be it beside another.

@@ -66,12 +66,12 @@ fn whatever_fails_nothing_is_lost_and_a_copy_goes_on() {
 }
 
 fn nothing_is_lost(Ailing { case, failures }: Ailing) {
-    let calls = Run::new(&case).run_out(case.how.faults()).calls;
+    let calls = Run::new(&case).finish(case.how.faults()).calls;
     for (first, errno) in failures {
         let stride = calls / 6 + 1;
         for number in (first % stride..calls).step_by(stride as usize) {
             let once = Some((number, errno));
-            Run::new(&case).run_out(Faults { once, ..case.how.faults() });
+            Run::new(&case).finish(Faults { once, ..case.how.faults() });
         }
     }
 }
@@ -104,7 +104,7 @@ impl<'c> Run<'c> {
         Self { case, expected, source, sink, hidden, rooms, taken, delivered, injected }
     }
 
-    fn run_out(mut self, mut faults: Faults) -> Faults {
+    fn finish(mut self, mut faults: Faults) -> Faults {
         for _ in 0..4000 {
             let copier = self.case.how.copier(self.taken);
             let (source, sink) = (&mut self.source, &mut self.sink);
@@ -154,11 +154,17 @@ impl<'c> Run<'c> {
         })
     }
 
+    /// Which outlets were given up; those that a policy may give up.
     fn gone(&mut self) -> Vec<bool> {
         let mut list = Outlets::new(true);
         self.source.piece(&mut list);
         self.sink.outlets(&mut list);
-        list.list().iter().map(|outlet| matches!(outlet, Outlet::Gone)).collect()
+        let gone = list.list().iter().map(|outlet| matches!(outlet, Outlet::Gone));
+        let gone: Vec<_> = gone.collect();
+        let lasting = [self.case.feed.lasting(), self.case.drain.lasting()].concat();
+        let may = lasting.iter().zip(&gone).all(|(&lasts, &gone)| !(lasts && gone));
+        assert!(may, "gone {gone:?}, although some must last: {lasting:?}");
+        gone
     }
 
     fn got(&mut self) -> Vec<Option<Vec<Vec<u8>>>> {

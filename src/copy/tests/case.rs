@@ -75,8 +75,12 @@ impl Case {
         let grammar = Grammar { depth, large, fate, kernel, veiled: false };
         let feed = Feed::random(g, grammar);
         let len = model::length(&feed);
+        // More than sockets hold that nobody empties meanwhile.
+        if len > 200_000 {
+            return Self::random(g, fate);
+        }
         let drain = Drain::random(g, Grammar { depth: 2, ..grammar }, len);
-        let how = How::random(g, len, large);
+        let how = How::random(g, len);
         let mut case = Self { feed, drain, how };
         if fate == Fate::Well && one_in(g, 8) {
             let Self { drain, .. } = case;
@@ -108,15 +112,15 @@ impl Case {
 }
 
 impl How {
-    fn random(g: &mut Gen, len: usize, large: bool) -> Self {
+    fn random(g: &mut Gen, len: usize) -> Self {
         let calls = [Call::Splice, Call::Tee, Call::Sendfile, Call::CopyFileRange, Call::Pipe];
         let off = calls.into_iter().filter_map(|call| {
             let off = one_in(g, 8);
             off.then(|| (call, refusal(g, call)))
         });
         let off = off.collect();
-        // A pipe holds so many pieces and no more, however small they are.
-        let least = if large { 2000 } else { 1 };
+        // A pipe holds 256 pieces and no more, however small they are.
+        let least = 1 + len / 60;
         let lengths = (0..below(g, 4)).map(|_| least + below(g, 20 * least)).collect();
         Self {
             limit: one_in(g, 4).then(|| about(g, len)),

@@ -157,6 +157,21 @@ impl Drain {
         }
     }
 
+    /// Which outlets no policy may give up.
+    pub(super) fn lasting(&self) -> Vec<bool> {
+        match self {
+            Self::Leaf(_) => vec![true],
+            // What lies behind the buffer is not seen, unless it is one outlet.
+            Self::Buffered(_, inner) => vec![inner.lasting() != [false]],
+            Self::Count(inner) | Self::Limit(_, inner) => inner.lasting(),
+            Self::Several(sinks, _) if sinks.is_empty() => vec![true],
+            Self::Several(sinks, policy) => {
+                let stays = *policy == ErrorPolicy::Stop;
+                sinks.iter().flat_map(Self::lasting).map(|lasts| lasts && stays).collect()
+            }
+        }
+    }
+
     pub(super) fn shrink(&self) -> Box<dyn Iterator<Item = Self>> {
         match self {
             Self::Leaf(Basin::Memory) => Box::new(std::iter::empty()),

@@ -185,6 +185,21 @@ impl Feed {
         }
     }
 
+    /// [`Drain::lasting`] of its taps.
+    pub(super) fn lasting(&self) -> Vec<bool> {
+        match self {
+            Self::Leaf(..) | Self::Parts(_) | Self::Over(Lens::Opaque, _) => Vec::new(),
+            Self::Over(Lens::Tee(side, policy), inner) => {
+                let stays = *policy == TeePolicy::Fail;
+                let side = side.lasting().into_iter().map(|lasts| lasts && stays);
+                side.chain(inner.lasting()).collect()
+            }
+            // While bytes lie in the buffer the taps behind it look as if they were gone.
+            Self::Over(Lens::Buffered(_), inner) => vec![false; inner.lasting().len()],
+            Self::Over(_, inner) => inner.lasting(),
+        }
+    }
+
     /// Whether any part of it is as `test` says.
     pub(super) fn any(&self, test: &impl Fn(&Self) -> bool) -> bool {
         test(self)

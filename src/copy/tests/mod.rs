@@ -4,6 +4,7 @@
 //! A [`case`] is a random nest of adapters at both ends with random options. [`feed`] and
 //! [`drain`] describe the nests, [`reader`] and [`writer`] build them, [`model`] foretells what
 //! comes of them. [`sound`] copies where nothing fails, [`ailing`] where something does.
+//! [`race`] is not random: a peer that is quicker than the engine.
 //! A case takes no thread: pipes and sockets are large enough, and filled beforehand.
 
 mod plan;
@@ -19,6 +20,8 @@ mod drain;
 mod feed;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod model;
+#[cfg(all(target_os = "linux", not(miri)))]
+mod race;
 #[cfg(all(target_os = "linux", not(miri)))]
 mod reader;
 #[cfg(all(target_os = "linux", not(miri)))]

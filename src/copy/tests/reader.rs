@@ -16,8 +16,8 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::vec;
 
-/// The closure of an `Inspect`.
-type Eye = Box<dyn FnMut(&[u8])>;
+/// What an inspector shows its bytes to.
+type See = Box<dyn FnMut(&[u8])>;
 
 /// A reader of any of the kinds that a [`Feed`] describes.
 pub(super) enum Reader {
@@ -35,7 +35,7 @@ pub(super) enum Reader {
     Skip(Skip<Box<Self>>),
     Count(Count<Box<Self>>),
     Progress(Progress<Box<Self>, Box<dyn FnMut(u64)>>, Rc<Cell<u64>>),
-    Inspect(Inspect<Box<Self>, Eye>, Rc<Cell<u64>>),
+    Inspect(Inspect<Box<Self>, See>, Rc<Cell<u64>>),
     Opaque(Opaque<Box<Self>>),
     Buffered(BufReader<Box<Self>>),
     Tee(Box<Tee<Box<Self>, Writer>>),
