@@ -193,7 +193,7 @@ fn a_flag_that_was_set_before_stays_set_and_another_is_put_back() {
 #[test]
 fn events_of_those_that_are_gone_reach_nobody() {
     on_all_ways("stale events", |way| {
-        for round in 0..300 {
+        for round in 0..300_u32 {
             let (a, b) = streams(unix());
             let (mut c, d) = streams(io::pipe().unwrap());
             let noisy = Waiting::start(way, 1, move || {

@@ -205,7 +205,7 @@ pub(crate) fn a_past_deadline_fails_at_once_and_again(way: Way, (a, b): Pair) {
 }
 
 pub(crate) fn a_deadline_set_while_calls_wait_ends_them(way: Way, (a, b): Pair) {
-    for round in 0..20 {
+    for round in 0..20_usize {
         let (reader, writer) = (Arc::clone(&a), Arc::clone(&a));
         let read = Waiting::start(way, round, move || drain(&*reader));
         let write = Waiting::start(way, round + 1, move || flood(&*writer));
