@@ -11,6 +11,7 @@ use kit::{Waiting, Way, streams, tcp, terminal, unix, within};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
@@ -421,5 +422,35 @@ fn a_child_that_shares_the_descriptor_changes_nothing() {
         late.join();
         child.kill().unwrap();
         child.wait().unwrap();
+    });
+}
+
+#[test]
+fn a_thread_that_ends_can_still_wait_through_its_poller() {
+    struct Late {
+        stream: Stream<io::PipeReader>,
+        writer: io::PipeWriter,
+        _local: Local,
+    }
+    impl Drop for Late {
+        fn drop(&mut self) {
+            self.stream.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+            let late = self.stream.read(&mut [0]).unwrap_err();
+            assert_eq!(late.kind(), ErrorKind::TimedOut);
+            self.stream.set_read_deadline(None);
+            self.writer.write_all(b"x").unwrap();
+            self.stream.read_exact(&mut [0]).unwrap();
+        }
+    }
+    thread_local!(static LATE: RefCell<Option<Late>> = const { RefCell::new(None) });
+    within("a thread that ends", || {
+        // What the poller keeps for the thread comes later than LATE, and so goes earlier.
+        let _local = Local::new().unwrap();
+        let (reader, writer) = io::pipe().unwrap();
+        let stream = Stream::from_std(reader).unwrap();
+        let local = Local::new().unwrap();
+        LATE.set(Some(Late { stream, writer, _local: local }));
+        let (other, _writer) = io::pipe().unwrap();
+        registered(Stream::from_std(other).unwrap());
     });
 }

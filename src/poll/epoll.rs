@@ -45,22 +45,23 @@ impl Netpoll for Epoll {
     }
 
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool> {
-        BUFFER.with_borrow_mut(|buffer| {
-            buffer.clear();
-            buffer.reserve(BATCH);
-            self.instance.wait(buffer, until)?;
-            let mut woken = false;
-            for event in buffer.iter() {
-                if event.data.u64() == WAKE {
-                    // Before whoever was woken looks why: a wake after this one counts anew.
-                    self.woken.store(false, Ordering::SeqCst);
-                    woken = true;
-                } else {
-                    list.push(happening(event));
-                }
+        // A thread that ends may still wait, with its buffer gone before it.
+        let mut buffer = BUFFER.try_with(RefCell::take).unwrap_or_default();
+        buffer.clear();
+        buffer.reserve(BATCH);
+        let result = self.instance.wait(&mut buffer, until);
+        let mut woken = false;
+        for event in &buffer {
+            if event.data.u64() == WAKE {
+                // Before whoever was woken looks why: a wake after this one counts anew.
+                self.woken.store(false, Ordering::SeqCst);
+                woken = true;
+            } else {
+                list.push(happening(event));
             }
-            Ok(woken)
-        })
+        }
+        let _ = BUFFER.try_with(|place| place.replace(buffer));
+        result.map(|()| woken)
     }
 
     fn wake(&self) {
