@@ -34,7 +34,8 @@
 //!   files, records.
 //! * [`copy`](mod@copy): [`copy`](copy()), [`copy_n`], [`discard`], [`Copier`] for a copy with
 //!   options, and [`CopyError`].
-//! * [`pipe`] and [`pipe_with_capacity`]: pipes in memory, between threads.
+//! * [`pipe`], [`pipe_with_capacity`], [`duplex`](duplex()), [`duplex_with_capacity`]: pipes and connections in
+//!   memory, between threads, with deadlines.
 //! * [`source`]: what streams say of themselves. Needed only for types of your own.
 #![cfg_attr(
     feature = "iotest",
@@ -86,6 +87,7 @@ pub mod source;
 pub mod stream;
 mod sys;
 
+pub use self::adapters::duplex::{duplex, duplex_with_capacity};
 pub use self::adapters::pipe::{pipe, pipe_with_capacity};
 pub use self::adapters::{ReadExt, WriteExt};
 pub use self::copy::{Copier, CopyError, copy, copy_n, discard};

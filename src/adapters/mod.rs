@@ -62,6 +62,7 @@ pub use self::section::Section;
 pub use self::skip::Skip;
 pub use self::tee::{Tee, TeePolicy};
 
+pub mod duplex;
 pub mod pipe;
 
 mod count;

@@ -23,6 +23,7 @@ mod side;
 mod wait;
 mod word;
 
+pub(crate) use self::deadline::Deadline;
 pub use self::local::Local;
 pub(crate) use self::local::keeps;
 pub use self::poller::{Backend, Builder, Event, Events, Poller};

@@ -38,12 +38,14 @@
 //!    that descriptor, in order. Having a descriptor proves nothing: a TLS stream has one too.
 //! 5. Where `piece` says `Opaque`, only `read` will do. That is always a correct answer.
 
+mod deadlines;
 #[cfg(test)]
 pub(crate) mod drive;
 mod foreign;
 mod outlets;
 mod std;
 
+pub use self::deadlines::Deadlines;
 pub(crate) use self::outlets::Outcome;
 pub use self::outlets::{Handle, Outcomes, Outlet, Outlets, Piece};
 

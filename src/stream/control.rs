@@ -1,6 +1,7 @@
 //! Deadlines and close from elsewhere.
 
 use crate::poll::Desc;
+use crate::source::Deadlines;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -49,5 +50,15 @@ impl Control {
     /// As [`Stream::close`](super::Stream::close).
     pub fn close(&self) {
         self.desc.close();
+    }
+}
+
+impl Deadlines for Control {
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        self.set_read_deadline(at);
+    }
+
+    fn set_write_deadline(&self, at: Option<Instant>) {
+        self.set_write_deadline(at);
     }
 }

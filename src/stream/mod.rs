@@ -32,7 +32,7 @@ pub use self::halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use self::stdio::{Inherited, Rung, stderr, stdin, stdout};
 
 use self::io::Inner;
-use crate::source::{Handle, Outlet, Outlets, Piece, Sink, Source};
+use crate::source::{Deadlines, Handle, Outlet, Outlets, Piece, Sink, Source};
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut, Read, Result, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -190,6 +190,16 @@ impl<T: AsFd> Stream<T> {
     /// stream and its halves are dropped.
     pub fn close(&self) {
         self.inner.desc().close();
+    }
+}
+
+impl<T: AsFd> Deadlines for Stream<T> {
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        self.set_read_deadline(at);
+    }
+
+    fn set_write_deadline(&self, at: Option<Instant>) {
+        self.set_write_deadline(at);
     }
 }
 

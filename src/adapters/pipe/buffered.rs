@@ -67,6 +67,10 @@ impl Buffered {
         Self { gate: Gate::new(Vec::new()), capacity, level: AtomicUsize::new(0) }
     }
 
+    pub(super) fn gate(&self) -> &Gate<Vec<u8>> {
+        &self.gate
+    }
+
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
         self.gate.close(side, failure);
         self.level.store(usize::MAX, Ordering::Relaxed);
@@ -86,6 +90,7 @@ impl Buffered {
     pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let mut state = self.gate.lock();
+        self.gate.limit(Side::Writer).check()?;
         if !state.both_open() {
             return state.write_error().map_or(Ok(0), Err);
         }
@@ -120,7 +125,7 @@ impl Buffered {
         let mut part = parts.next();
         let mut failed = None;
         while let Some(bytes) = part {
-            failed = state.write_error();
+            failed = self.gate.limit(Side::Writer).check().err().or_else(|| state.write_error());
             if failed.is_some() {
                 break;
             }
@@ -166,8 +171,8 @@ impl Buffered {
             let mut wake = None;
             // What is there belongs to who came first.
             let busy = !turn && state.busy(Side::Reader);
-            let answer = if !state.reader_open() {
-                Some(Err(error::closed()))
+            let answer = if let Err(error) = self.gate.limit(Side::Reader).check() {
+                Some(Err(error))
             } else if !mine.left().is_empty() {
                 Some(Ok(()))
             } else if busy {

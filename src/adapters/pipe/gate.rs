@@ -1,16 +1,19 @@
 //! What both kinds of pipe share: who has closed, who is next, and who waits.
 
 use super::failure::Failure;
+use super::limits::{Limit, Limits};
 use crate::error;
 use crate::park::{Unparker, park_until};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Instant;
 
 /// One lock over the ends of a pipe and what lies between them.
 pub(super) struct Gate<T> {
     state: Mutex<State<T>>,
+    limits: Arc<Limits>,
 }
 
 pub(super) struct State<T> {
@@ -58,7 +61,17 @@ impl<T> Gate<T> {
             next: 0,
             waiting: None,
         };
-        Self { state: Mutex::new(State { reader: end(), writer: end(), between }) }
+        let state = State { reader: end(), writer: end(), between };
+        Self { state: Mutex::new(state), limits: Arc::new(Limits::new()) }
+    }
+
+    pub(super) fn limits(&self) -> &Arc<Limits> {
+        &self.limits
+    }
+
+    #[inline]
+    pub(super) fn limit(&self, side: Side) -> &Limit {
+        self.limits.of(side)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -67,6 +80,7 @@ impl<T> Gate<T> {
 
     /// Closes one end, unless it is closed, and wakes both for it. Waits for nothing but a copy.
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
+        self.limit(side).close();
         let mut state = self.lock();
         let end = state.end(side);
         if matches!(end.status, Status::Open) {
@@ -77,6 +91,17 @@ impl<T> Gate<T> {
         let waiting = [state.reader.waiting.take(), state.writer.waiting.take()];
         drop(state);
         waiting.iter().flatten().for_each(Unparker::unpark);
+    }
+
+    /// Moves the deadline of one end. Whoever waits there looks again.
+    pub(super) fn set_deadline(&self, side: Side, at: Option<Instant>) {
+        self.limit(side).set_deadline(at);
+        let mut state = self.lock();
+        let end = state.end(side);
+        let mut waiting: Vec<_> = end.queue.iter().map(|(_, waiter)| waiter.clone()).collect();
+        waiting.extend(end.waiting.take());
+        drop(state);
+        waiting.iter().for_each(Unparker::unpark);
     }
 
     /// Waits, once, for the other end. `wake` is woken when the lock is open.
@@ -93,7 +118,7 @@ impl<T> Gate<T> {
         if let Some(peer) = wake {
             peer.unpark();
         }
-        let outcome = park();
+        let outcome = park(self.limit(side));
         let mut state = self.lock();
         state.end(side).waiting = None;
         (state, outcome)
@@ -115,11 +140,18 @@ impl<T> Gate<T> {
         end.queue.push_back((ticket, Unparker::current()));
         loop {
             drop(state);
-            let outcome = park();
+            let outcome = park(self.limit(side));
             state = self.lock();
             let queue = &mut state.end(side).queue;
             let Some(place) = queue.iter().position(|(other, _)| *other == ticket) else {
-                return Ok(state);
+                // The turn may have come too late, and has to be passed on then.
+                return match self.limit(side).check() {
+                    Ok(()) => Ok(state),
+                    Err(error) => {
+                        self.leave(state, side, None);
+                        Err(error)
+                    }
+                };
             };
             if let Err(error) = outcome {
                 queue.remove(place);
@@ -144,8 +176,9 @@ impl<T> Gate<T> {
 }
 
 /// A pipe whose other end hangs on the stack that is being unwound is never woken.
-fn park() -> io::Result<()> {
-    if thread::panicking() { Err(error::wait_while_panicking()) } else { park_until(None) }
+fn park(limit: &Limit) -> io::Result<()> {
+    let until = limit.until()?;
+    if thread::panicking() { Err(error::wait_while_panicking()) } else { park_until(until) }
 }
 
 impl<T> State<T> {
@@ -174,10 +207,6 @@ impl<T> State<T> {
     #[inline]
     pub(super) fn both_open(&self) -> bool {
         matches!((&self.reader.status, &self.writer.status), (Status::Open, Status::Open))
-    }
-
-    pub(super) fn reader_open(&self) -> bool {
-        matches!(self.reader.status, Status::Open)
     }
 
     /// Why nothing can be written, when an end is closed; one's own comes first.

@@ -10,6 +10,8 @@
 #![allow(clippy::unnecessary_cast, reason = "the casts change a lifetime, which the lint misses")]
 
 use super::gate::{Gate, Side, State};
+use super::limits::Limit;
+use crate::error;
 use crate::park::Unparker;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::sync::MutexGuard;
@@ -25,12 +27,16 @@ pub(super) struct Desk {
 struct Given {
     parts: *const [IoSlice<'static>],
     at: Cursor,
+    /// Its deadline had passed when the reader came: nothing is taken any more.
+    late: bool,
 }
 
 /// A waiting reader's slices.
 struct Wanted {
     parts: *mut [IoSliceMut<'static>],
     at: Cursor,
+    /// Its deadline had passed when the writer came: nothing is put there any more.
+    late: bool,
 }
 
 // SAFETY: it stands for a `&[IoSlice]`, which is `Send`.
@@ -80,9 +86,15 @@ fn copy(from: &[IoSlice<'_>], f: &mut Cursor, to: &mut [IoSliceMut<'_>], t: &mut
 
 impl Desk {
     /// Copies into the slices of a reader that waits and has got nothing so far; whether it did.
-    pub(super) fn hand(&mut self, parts: &[IoSlice<'_>], at: &mut Cursor) -> bool {
+    /// `limit` is the reader's, and a reader that is late once stays so: the writer that it was
+    /// too late for does not come back to it.
+    pub(super) fn hand(&mut self, parts: &[IoSlice<'_>], at: &mut Cursor, limit: &Limit) -> bool {
         match &mut self.wanted {
-            Some(wanted) if wanted.at.moved == 0 => {
+            Some(wanted) if wanted.at.moved == 0 && !wanted.late => {
+                wanted.late = limit.check().is_err();
+                if wanted.late {
+                    return false;
+                }
                 // SAFETY: the slices lie on the desk, so their reader is within `want`, which
                 // takes them back before the borrow it was given ends. It needs the lock for
                 // that, which our caller holds while it has `&mut self`. The reader itself does
@@ -96,9 +108,18 @@ impl Desk {
     }
 
     /// Copies out of the slices of a writer that waits. `None`: there is none; else whether it
-    /// has nothing left.
-    pub(super) fn pick(&mut self, parts: &mut [IoSliceMut<'_>], at: &mut Cursor) -> Option<bool> {
-        let given = self.given.as_mut().filter(|given| given.at.left > 0)?;
+    /// has nothing left. `limit` is the writer's; see [`hand`](Self::hand).
+    pub(super) fn pick(
+        &mut self,
+        parts: &mut [IoSliceMut<'_>],
+        at: &mut Cursor,
+        limit: &Limit,
+    ) -> Option<bool> {
+        let given = self.given.as_mut().filter(|given| given.at.left > 0 && !given.late)?;
+        given.late = limit.check().is_err();
+        if given.late {
+            return None;
+        }
         // SAFETY: the slices lie on the desk, so their writer is within `give`, which takes them
         // back before the borrow it was given ends. It needs the lock for that, which our caller
         // holds while it has `&mut self`. They are only read, here and by the writer.
@@ -122,16 +143,19 @@ pub(super) fn give<'a>(
     // A cast may lengthen the lifetime behind a raw pointer; whoever reads through it says why
     // it still lives.
     let parts = std::ptr::from_ref(parts) as *const [IoSlice<'static>];
-    state.between.given = Some(Given { parts, at: *at });
+    state.between.given = Some(Given { parts, at: *at, late: false });
     let mut outcome = Ok(());
     while outcome.is_ok()
         && state.both_open()
-        && state.between.given.as_ref().is_some_and(|given| given.at.left > 0)
+        && state.between.given.as_ref().is_some_and(|given| given.at.left > 0 && !given.late)
     {
         (state, outcome) = gate.wait(state, Side::Writer, wake.take());
     }
     if let Some(given) = state.between.given.take() {
         *at = given.at;
+        if given.late && outcome.is_ok() {
+            outcome = Err(error::timed_out());
+        }
     }
     std::mem::forget(stay);
     (state, outcome)
@@ -147,16 +171,19 @@ pub(super) fn want<'a>(
 ) -> (Locked<'a>, io::Result<()>) {
     let stay = Stay;
     let parts = std::ptr::from_mut(parts) as *mut [IoSliceMut<'static>];
-    state.between.wanted = Some(Wanted { parts, at: *at });
+    state.between.wanted = Some(Wanted { parts, at: *at, late: false });
     let mut outcome = Ok(());
     while outcome.is_ok()
         && state.both_open()
-        && state.between.wanted.as_ref().is_some_and(|wanted| wanted.at.moved == 0)
+        && state.between.wanted.as_ref().is_some_and(|wanted| wanted.at.moved == 0 && !wanted.late)
     {
         (state, outcome) = gate.wait(state, Side::Reader, None);
     }
     if let Some(wanted) = state.between.wanted.take() {
         *at = wanted.at;
+        if wanted.late && outcome.is_ok() {
+            outcome = Err(error::timed_out());
+        }
     }
     std::mem::forget(stay);
     (state, outcome)

@@ -2,7 +2,6 @@
 
 use super::gate::{Gate, Side};
 use super::lend::{Cursor, Desk, give, want};
-use crate::error;
 use std::io::{self, IoSlice, IoSliceMut};
 
 pub(super) struct Rendezvous {
@@ -14,6 +13,10 @@ impl Rendezvous {
         Self { gate: Gate::new(Desk::default()) }
     }
 
+    pub(super) fn gate(&self) -> &Gate<Desk> {
+        &self.gate
+    }
+
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
         self.gate.close(side, failure);
     }
@@ -22,6 +25,7 @@ impl Rendezvous {
     pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let state = self.gate.lock();
+        self.gate.limit(Side::Writer).check()?;
         if let Some(error) = state.write_error() {
             return Err(error);
         }
@@ -33,7 +37,7 @@ impl Rendezvous {
         let mut outcome = Ok(());
         let mut reader = None;
         if state.both_open() {
-            if state.between.hand(parts, &mut at) {
+            if state.between.hand(parts, &mut at, self.gate.limit(Side::Reader)) {
                 reader = state.waiting(Side::Reader);
             }
             if at.left > 0 {
@@ -52,19 +56,17 @@ impl Rendezvous {
     /// What one write has for `parts`; 0 only at the end, or when there is no room in them.
     pub(super) fn read(&self, parts: &mut [IoSliceMut<'_>]) -> io::Result<usize> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
+        let state = self.gate.lock();
+        self.gate.limit(Side::Reader).check()?;
         if total == 0 {
             return Ok(0);
-        }
-        let state = self.gate.lock();
-        if !state.reader_open() {
-            return Err(error::closed());
         }
         let mut state = self.gate.enter(state, Side::Reader)?;
         let mut at = Cursor::new(total);
         let mut outcome = Ok(());
         let mut writer = None;
         if state.both_open() {
-            match state.between.pick(parts, &mut at) {
+            match state.between.pick(parts, &mut at, self.gate.limit(Side::Writer)) {
                 Some(true) => writer = state.waiting(Side::Writer),
                 Some(false) => {}
                 None => (state, outcome) = want(&self.gate, state, parts, &mut at),

@@ -1,14 +1,14 @@
 //! What only the inside can see, and what Miri is to look at: lent slices, turns, cancelled waits.
 
 use super::*;
+use crate::error;
 use crate::park::{self, Hook, Unparker};
 use crate::sys::Watch;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::rc::Rc;
 use std::sync::mpsc;
 use std::task::Waker;
 use std::thread;
-use std::time::Instant;
 
 /// Answers every park with the cancelled error.
 struct Cancelling;
