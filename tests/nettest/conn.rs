@@ -1,6 +1,8 @@
 //! Connections of every kind, with one face.
 
 use crate::kit;
+use aqueduct::adapters::duplex::Duplex;
+use aqueduct::source::Deadlines;
 use aqueduct::stream::Stream;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
@@ -39,6 +41,28 @@ pub(crate) trait Conn: Send + Sync {
 }
 
 pub(crate) type Pair = (Arc<dyn Conn>, Arc<dyn Conn>);
+
+impl Conn for Duplex {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        Read::read(&mut &*self, buf)
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Write::write(&mut &*self, bytes)
+    }
+
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        Deadlines::set_read_deadline(self, at);
+    }
+
+    fn set_write_deadline(&self, at: Option<Instant>) {
+        Deadlines::set_write_deadline(self, at);
+    }
+
+    fn close(&self) {
+        self.close();
+    }
+}
 
 impl<T: AsFd + Send + Sync> Conn for Stream<T> {
     fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
@@ -107,6 +131,18 @@ pub(crate) fn unix() -> Pair {
 pub(crate) fn pipes() -> Pair {
     let (a, b) = (kit::streams(io::pipe().unwrap()), kit::streams(io::pipe().unwrap()));
     (Arc::new(Piped { from: a.0, to: b.1 }), Arc::new(Piped { from: b.0, to: a.1 }))
+}
+
+fn ends((a, b): (Duplex, Duplex)) -> Pair {
+    (Arc::new(a), Arc::new(b))
+}
+
+pub(crate) fn duplexes() -> Pair {
+    ends(aqueduct::duplex_with_capacity(4096))
+}
+
+pub(crate) fn rendezvous() -> Pair {
+    ends(aqueduct::duplex())
 }
 
 pub(crate) fn terminals() -> Pair {

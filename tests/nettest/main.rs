@@ -51,4 +51,25 @@ macro_rules! everything {
     };
 }
 
-everything! { tcp unix pipes terminals }
+everything! { tcp unix pipes terminals duplexes }
+
+// The others write what nobody reads yet.
+over! {
+    rendezvous:
+        basic_io
+        ping_pong
+        racy_read
+        racy_write
+        a_read_timeout_leaves_writes_alone
+        a_write_timeout_leaves_reads_alone
+        a_deadline_set_while_calls_wait_ends_them
+        a_future_deadline_is_never_early_and_can_be_lifted
+        close_ends_what_waits_and_what_comes
+        close_ends_the_queue
+        a_deadline_ends_the_queue
+        concurrent_methods
+        deadlines_fluctuate
+        various_deadlines_against_a_fast_writer
+        deadlines_put_off_during_a_transfer
+        writes_do_not_mix;
+}
