@@ -26,7 +26,6 @@ impl Deadline {
         self.0.store(at.map_or(NONE, nanoseconds), Ordering::Release);
     }
 
-    #[inline]
     pub(crate) fn get(&self) -> Option<Instant> {
         match self.0.load(Ordering::Acquire) {
             NONE => None,

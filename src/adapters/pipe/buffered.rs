@@ -90,10 +90,7 @@ impl Buffered {
     pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let mut state = self.gate.lock();
-        self.gate.limit(Side::Writer).check()?;
-        if !state.both_open() {
-            return state.write_error().map_or(Ok(0), Err);
-        }
+        self.gate.check_write(&state)?;
         if total == 0 {
             return Ok(0);
         }
@@ -125,7 +122,7 @@ impl Buffered {
         let mut part = parts.next();
         let mut failed = None;
         while let Some(bytes) = part {
-            failed = self.gate.limit(Side::Writer).check().err().or_else(|| state.write_error());
+            failed = self.gate.check_write(&state).err();
             if failed.is_some() {
                 break;
             }

@@ -19,6 +19,8 @@ pub(super) struct Gate<T> {
 pub(super) struct State<T> {
     reader: End,
     writer: End,
+    /// Nothing hinders a write: both ends are open, and the writer has no deadline.
+    plain: bool,
     pub(super) between: T,
 }
 
@@ -61,7 +63,7 @@ impl<T> Gate<T> {
             next: 0,
             waiting: None,
         };
-        let state = State { reader: end(), writer: end(), between };
+        let state = State { reader: end(), writer: end(), plain: true, between };
         Self { state: Mutex::new(state), limits: Arc::new(Limits::new()) }
     }
 
@@ -80,8 +82,9 @@ impl<T> Gate<T> {
 
     /// Closes one end, unless it is closed, and wakes both for it. Waits for nothing but a copy.
     pub(super) fn close(&self, side: Side, failure: Option<io::Error>) {
-        self.limit(side).close();
         let mut state = self.lock();
+        self.limit(side).close();
+        state.plain = false;
         let end = state.end(side);
         if matches!(end.status, Status::Open) {
             end.status =
@@ -93,10 +96,25 @@ impl<T> Gate<T> {
         waiting.iter().flatten().for_each(Unparker::unpark);
     }
 
+    /// Why nothing may be written.
+    #[inline]
+    pub(super) fn check_write(&self, state: &State<T>) -> io::Result<()> {
+        if state.plain { Ok(()) } else { self.refuse_write(state) }
+    }
+
+    #[cold]
+    fn refuse_write(&self, state: &State<T>) -> io::Result<()> {
+        self.limit(Side::Writer).check()?;
+        state.write_error().map_or(Ok(()), Err)
+    }
+
     /// Moves the deadline of one end. Whoever waits there looks again.
     pub(super) fn set_deadline(&self, side: Side, at: Option<Instant>) {
-        self.limit(side).set_deadline(at);
         let mut state = self.lock();
+        self.limit(side).set_deadline(at);
+        if matches!(side, Side::Writer) {
+            state.plain = at.is_none() && state.both_open();
+        }
         let end = state.end(side);
         let mut waiting: Vec<_> = end.queue.iter().map(|(_, waiter)| waiter.clone()).collect();
         waiting.extend(end.waiting.take());

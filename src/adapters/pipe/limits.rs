@@ -15,16 +15,22 @@ pub(super) struct Limits {
     writer: Limit,
 }
 
-/// Changed before the lock is taken to wake whoever waits: who has the lock and sees no change
-/// will be found there.
+/// Changed under the lock of the pipe, and seen without it: who has changed it wakes whoever waits,
+/// and who is not found waiting takes the lock before he looks here.
 pub(super) struct Limit {
+    /// There is something to look at.
+    set: AtomicBool,
     closed: AtomicBool,
     deadline: Deadline,
 }
 
 impl Limits {
     pub(super) fn new() -> Self {
-        let limit = || Limit { closed: AtomicBool::new(false), deadline: Deadline::none() };
+        let limit = || Limit {
+            set: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
+            deadline: Deadline::none(),
+        };
         Self { reader: limit(), writer: limit() }
     }
 
@@ -39,27 +45,30 @@ impl Limits {
 
 impl Limit {
     pub(super) fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.store(true, Ordering::Relaxed);
+        self.set.store(true, Ordering::Release);
     }
 
     pub(super) fn set_deadline(&self, at: Option<Instant>) {
         self.deadline.set(at);
+        self.set.store(at.is_some() || self.closed.load(Ordering::Relaxed), Ordering::Release);
     }
 
-    /// Until when a call may wait, or why nothing may be tried.
+    /// Why nothing may be tried.
     #[inline]
+    pub(super) fn check(&self) -> io::Result<()> {
+        if self.set.load(Ordering::Acquire) { self.until().map(drop) } else { Ok(()) }
+    }
+
+    /// Until when a call may wait, or why it may not.
+    #[cold]
     pub(super) fn until(&self) -> io::Result<Option<Instant>> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.load(Ordering::Relaxed) {
             return Err(error::closed());
         }
         match self.deadline.get() {
             Some(at) if at <= Instant::now() => Err(error::timed_out()),
             until => Ok(until),
         }
-    }
-
-    #[inline]
-    pub(super) fn check(&self) -> io::Result<()> {
-        self.until().map(drop)
     }
 }

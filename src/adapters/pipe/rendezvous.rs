@@ -25,10 +25,7 @@ impl Rendezvous {
     pub(super) fn write(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let total = parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()));
         let state = self.gate.lock();
-        self.gate.limit(Side::Writer).check()?;
-        if let Some(error) = state.write_error() {
-            return Err(error);
-        }
+        self.gate.check_write(&state)?;
         if total == 0 {
             return Ok(0);
         }
