@@ -1,5 +1,7 @@
 //! What only the inside can see, and what Miri is to look at: lent slices, turns, cancelled waits.
 
+mod deadlines;
+
 use super::*;
 use crate::error;
 use crate::park::{self, Hook, Unparker};
