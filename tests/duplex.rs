@@ -1,0 +1,145 @@
+//! The connection in memory as its users see it. Go's suite asks the rest, in `nettest`.
+
+use aqueduct::adapters::duplex::{Control, Duplex};
+use aqueduct::source::Deadlines;
+use aqueduct::{ReadExt, duplex, duplex_with_capacity};
+use std::io::{BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+fn every_kind() -> impl Iterator<Item = (Duplex, Duplex)> {
+    [0, 1, 7, 4096].into_iter().map(duplex_with_capacity)
+}
+
+#[test]
+fn the_ends_can_be_sent_and_shared() {
+    fn check<T: Send + Sync>() {}
+    check::<Duplex>();
+    check::<Control>();
+}
+
+#[test]
+fn both_directions_at_once_through_references() {
+    for (near, far) in every_kind() {
+        thread::scope(|scope| {
+            for (end, word) in [(&near, b"ping"), (&far, b"pong")] {
+                scope.spawn(move || (0..200).for_each(|_| { end }.write_all(word).unwrap()));
+            }
+            for (end, word) in [(&near, b"pong"), (&far, b"ping")] {
+                scope.spawn(move || {
+                    let mut buf = [0; 4];
+                    for _ in 0..200 {
+                        { end }.read_exact(&mut buf).unwrap();
+                        assert_eq!(&buf, word);
+                    }
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn vectored_calls_and_lent_lines() {
+    let (mut near, mut far) = duplex_with_capacity(64);
+    assert_eq!(near.write_vectored(&[IoSlice::new(b"one\n"), IoSlice::new(b"two\n")]).unwrap(), 8);
+    let mut line = String::new();
+    far.read_line(&mut line).unwrap();
+    assert_eq!(line, "one\n");
+    let (mut a, mut b) = ([0; 1], [0; 3]);
+    let mut parts = [&mut a[..], &mut b].map(IoSliceMut::new);
+    assert_eq!(far.read_vectored(&mut parts).unwrap(), 4);
+    assert_eq!((&a, &b), (b"t", b"wo\n"));
+}
+
+#[test]
+fn a_close_and_a_drop_are_the_end_for_the_other_one() {
+    for drops in [true, false] {
+        for capacity in [0, 64] {
+            let (mut near, mut far) = duplex_with_capacity(capacity);
+            if capacity > 0 {
+                near.write_all(b"the rest").unwrap();
+                far.write_all(b"unread").unwrap();
+            }
+            if drops {
+                drop(near);
+            } else {
+                near.close();
+                assert_eq!(near.read(&mut [0]).unwrap_err().kind(), ErrorKind::NotConnected);
+                assert_eq!(near.write(&[0]).unwrap_err().kind(), ErrorKind::NotConnected);
+            }
+            let mut rest = String::new();
+            far.read_to_string(&mut rest).unwrap();
+            assert_eq!(rest, if capacity > 0 { "the rest" } else { "" });
+            assert_eq!(far.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+        }
+    }
+}
+
+#[test]
+fn a_half_closes_its_direction_alone() {
+    let (near, mut far) = duplex_with_capacity(64);
+    let (mut reader, writer) = near.split();
+    drop(writer);
+    assert_eq!(far.read(&mut [0; 8]).unwrap(), 0);
+    far.write_all(b"still here").unwrap();
+    let mut buf = [0; 10];
+    reader.read_exact(&mut buf).unwrap();
+    assert_eq!(&buf, b"still here");
+    reader.close();
+    assert_eq!(far.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_handle_stays_with_the_end_whose_halves_are_elsewhere() {
+    let (near, mut far) = duplex();
+    let control = near.control();
+    let (mut reader, mut writer) = near.split();
+    control.set_deadline(Some(Instant::now()));
+    assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+    control.close();
+    assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(far.read(&mut [0; 8]).unwrap(), 0);
+}
+
+#[test]
+fn whoever_knows_deadlines_alone_can_set_them_through_any_pointer() {
+    fn fails(at: &dyn Deadlines, end: &Duplex) {
+        at.set_deadline(Some(Instant::now()));
+        assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!({ end }.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+        at.set_write_deadline(None);
+        assert_eq!({ end }.write(b"x").unwrap(), 1);
+        at.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+        assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    }
+    let (near, _far) = duplex_with_capacity(64);
+    let near = Arc::new(near);
+    fails(&*near, &near);
+    fails(&near, &near);
+    fails(&&*near, &near);
+    fails(&near.control(), &near);
+    fails(&Box::new(near.control()), &near);
+}
+
+#[test]
+fn a_connection_joins_copies_in_both_directions() {
+    for (mut near, mut far) in every_kind() {
+        let data: Vec<u8> = (0..50_000).map(|i| (i % 253) as u8).collect();
+        thread::scope(|scope| {
+            let data = &data;
+            scope.spawn(move || {
+                let mut all = Vec::new();
+                assert_eq!(aqueduct::copy(&mut (&far).limit(50_000), &mut all).unwrap(), 50_000);
+                assert_eq!(aqueduct::copy(&mut &all[..], &mut far).unwrap(), 50_000);
+            });
+            assert_eq!(aqueduct::copy(&mut &data[..], &mut &near).unwrap(), 50_000);
+            assert_eq!(near.fill_buf().unwrap()[0], 0);
+            let mut back = Vec::new();
+            assert_eq!(aqueduct::copy(&mut near, &mut back).unwrap(), 50_000);
+            assert!(back == *data);
+        });
+    }
+}
