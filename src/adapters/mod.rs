@@ -20,6 +20,8 @@
 //!
 //! A chain of them is a [`Source`](crate::source::Source) or [`Sink`](crate::source::Sink) if what it wraps is one, and
 //! [`copy`](crate::copy()) sees through it.
+//!
+//! [`pipe`] and [`duplex`] join threads of this process.
 
 /// What an adapter with one source in `inner` and no tap of its own has nothing to add to.
 macro_rules! ask_inner {

@@ -37,6 +37,8 @@
 //! 4. Claiming `Fd` is a promise that `read` (or `write`) is exactly read(2) (or write(2)) on
 //!    that descriptor, in order. Having a descriptor proves nothing: a TLS stream has one too.
 //! 5. Where `piece` says `Opaque`, only `read` will do. That is always a correct answer.
+//!
+//! Apart from all that, [`Deadlines`] is there for code that is generic over connections.
 
 mod deadlines;
 #[cfg(test)]
