@@ -42,31 +42,33 @@ fn fetched(capacity: usize, bytes: &'static [u8]) -> (Reader, Writer) {
 
 #[test]
 fn a_past_deadline_fails_every_call_that_reads_even_if_the_bytes_were_fetched() {
-    for capacity in [0, 64] {
-        let (mut reader, writer) = fetched(capacity, b"there");
-        reader.set_read_deadline(past());
-        for _ in 0..2 {
-            let mut buf = [1; 8];
-            late(reader.read(&mut buf));
-            late({ &reader }.read(&mut buf));
-            late(reader.read_vectored(&mut [IoSliceMut::new(&mut buf)]));
-            late(reader.read(&mut []));
-            late(reader.fill_buf().map(drop));
-            late(copy(&mut reader, &mut Vec::new()).map_err(io::Error::from));
-            assert_eq!(buf, [1; 8]);
+    within("a past deadline", || {
+        for capacity in [0, 64] {
+            let (mut reader, writer) = fetched(capacity, b"there");
+            reader.set_read_deadline(past());
+            for _ in 0..2 {
+                let mut buf = [1; 8];
+                late(reader.read(&mut buf));
+                late({ &reader }.read(&mut buf));
+                late(reader.read_vectored(&mut [IoSliceMut::new(&mut buf)]));
+                late(reader.read(&mut []));
+                late(reader.fill_buf().map(drop));
+                late(copy(&mut reader, &mut Vec::new()).map_err(io::Error::from));
+                assert_eq!(buf, [1; 8]);
+            }
+            reader.set_read_deadline(Some(Instant::now() + Duration::from_secs(3600)));
+            assert_eq!(reader.fill_buf().unwrap(), b"there");
+            reader.set_read_deadline(past());
+            drop(writer);
+            late(reader.read(&mut [0; 8]));
+            reader.set_read_deadline(None);
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            assert_eq!(text, "there");
+            reader.set_read_deadline(past());
+            late(reader.read(&mut [0; 8]));
         }
-        reader.set_read_deadline(Some(Instant::now() + Duration::from_secs(3600)));
-        assert_eq!(reader.fill_buf().unwrap(), b"there");
-        reader.set_read_deadline(past());
-        drop(writer);
-        late(reader.read(&mut [0; 8]));
-        reader.set_read_deadline(None);
-        let mut text = String::new();
-        reader.read_to_string(&mut text).unwrap();
-        assert_eq!(text, "there");
-        reader.set_read_deadline(past());
-        late(reader.read(&mut [0; 8]));
-    }
+    });
 }
 
 #[test]

@@ -108,16 +108,15 @@ impl<T> Gate<T> {
         state.write_error().map_or(Ok(()), Err)
     }
 
-    /// Moves the deadline of one end. Whoever waits there looks again.
+    /// Moves the deadline of one end. Whoever has the turn there looks again; if it has passed, those
+    /// in the queue get the turn one after another, and then see it for themselves.
     pub(super) fn set_deadline(&self, side: Side, at: Option<Instant>) {
         let mut state = self.lock();
         self.limit(side).set_deadline(at);
         if matches!(side, Side::Writer) {
             state.plain = at.is_none() && state.both_open();
         }
-        let end = state.end(side);
-        let mut waiting: Vec<_> = end.queue.iter().map(|(_, waiter)| waiter.clone()).collect();
-        waiting.extend(end.waiting.take());
+        let waiting = state.waiting(side);
         drop(state);
         waiting.iter().for_each(Unparker::unpark);
     }

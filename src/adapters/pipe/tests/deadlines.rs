@@ -6,8 +6,8 @@ use crate::park;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{Scope, ScopedJoinHandle};
-use std::time::Instant;
+use std::thread::{self, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 fn past() -> Option<Instant> {
     Some(Instant::now())
@@ -58,11 +58,23 @@ fn try_read(mut reader: &Reader, buf: &mut [u8]) -> io::Result<usize> {
     reader.read(buf)
 }
 
+/// Where `body` waits for ever, this fails.
+fn within(body: impl FnOnce() + Send + 'static) {
+    let (done, end) = mpsc::channel();
+    let thread = thread::spawn(move || {
+        body();
+        let _ = done.send(());
+    });
+    let timeout = Err(mpsc::RecvTimeoutError::Timeout);
+    assert_ne!(end.recv_timeout(Duration::from_secs(300)), timeout, "a wake was lost");
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
 #[test]
 fn nothing_is_put_into_the_hands_of_a_reader_whose_deadline_has_passed() {
     for lifted in [true, false] {
         let (reader, writer) = pipe();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let (reader, writer) = (&reader, writer);
             let read = Parked::start(scope, move || {
                 let mut buf = [0; 4];
@@ -83,7 +95,7 @@ fn nothing_is_put_into_the_hands_of_a_reader_whose_deadline_has_passed() {
 fn nothing_is_taken_from_a_writer_whose_deadline_has_passed() {
     for lifted in [true, false] {
         let (reader, writer) = pipe();
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let (reader, writer) = (reader, &writer);
             let write = Parked::start(scope, move || { writer }.write(b"abcd"));
             writer.set_write_deadline(past());
@@ -101,7 +113,7 @@ fn nothing_is_taken_from_a_writer_whose_deadline_has_passed() {
 #[test]
 fn a_write_cut_short_by_its_deadline_answers_its_count_and_then_the_cause() {
     for (reader, writer) in both() {
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let (mut reader, writer) = (reader, &writer);
             let write = Parked::start(scope, move || { writer }.write(b"abcdefgh"));
             let mut buf = [0; 2];
@@ -123,7 +135,7 @@ fn a_write_cut_short_by_its_deadline_answers_its_count_and_then_the_cause() {
 #[test]
 fn bytes_that_come_after_the_deadline_of_a_read_stay() {
     let (reader, writer) = pipe_with_capacity(8);
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         let (reader, writer) = (&reader, writer);
         let mut buf = [0; 8];
         let read = Parked::start(scope, move || { reader }.read(&mut [0; 8]));
@@ -140,7 +152,7 @@ fn bytes_that_come_after_the_deadline_of_a_read_stay() {
 #[test]
 fn a_turn_that_comes_too_late_is_passed_on() {
     for (reader, writer) in both() {
-        std::thread::scope(|scope| {
+        thread::scope(|scope| {
             let (reader, writer) = (&reader, writer);
             let first = Parked::start(scope, move || { reader }.read(&mut [0; 2]));
             let queued =
@@ -159,69 +171,94 @@ fn a_turn_that_comes_too_late_is_passed_on() {
 }
 
 #[test]
-fn a_deadline_ends_waits_at_both_ends_and_in_the_queue() {
-    for (reader, writer) in [both(), both(), both()].into_iter().flatten() {
+fn a_writer_whose_turn_comes_too_late_hands_nothing_over() {
+    let (reader, writer) = pipe();
+    thread::scope(|scope| {
         let (reader, writer) = (&reader, &writer);
-        std::thread::scope(|scope| {
-            let reads = [(); 3].map(|()| scope.spawn(move || { reader }.read(&mut [0; 8])));
-            reader.set_read_deadline(past());
-            for read in reads {
-                assert_eq!(kind(read.join().unwrap()), ErrorKind::TimedOut);
-            }
-            let writes = [(); 3].map(|()| scope.spawn(move || { writer }.write_all(&[7; 9])));
-            writer.set_write_deadline(past());
-            for write in writes {
-                assert_eq!(kind(write.join().unwrap()), ErrorKind::TimedOut);
-            }
+        let writes =
+            [b"ab", b"cd"].map(|bytes| Parked::start(scope, move || { writer }.write(bytes)));
+        writer.set_write_deadline(past());
+        let [first, second] = writes;
+        assert_eq!(kind(first.ends()), ErrorKind::TimedOut);
+        let read = Parked::start(scope, move || {
+            let mut buf = [0; 2];
+            ({ reader }.read(&mut buf).unwrap(), buf)
         });
-    }
+        assert_eq!(kind(second.ends()), ErrorKind::TimedOut);
+        writer.set_write_deadline(None);
+        assert_eq!(try_write(writer, b"ef").unwrap(), 2);
+        assert_eq!(read.ends(), (2, *b"ef"));
+    });
+}
+
+#[test]
+fn a_deadline_ends_waits_at_both_ends_and_in_the_queue() {
+    within(|| {
+        for (reader, writer) in [both(), both(), both()].into_iter().flatten() {
+            let (reader, writer) = (&reader, &writer);
+            thread::scope(|scope| {
+                let reads = [(); 3].map(|()| scope.spawn(move || { reader }.read(&mut [0; 8])));
+                reader.set_read_deadline(past());
+                for read in reads {
+                    assert_eq!(kind(read.join().unwrap()), ErrorKind::TimedOut);
+                }
+                let writes = [(); 3].map(|()| scope.spawn(move || { writer }.write_all(&[7; 9])));
+                writer.set_write_deadline(past());
+                for write in writes {
+                    assert_eq!(kind(write.join().unwrap()), ErrorKind::TimedOut);
+                }
+            });
+        }
+    });
 }
 
 #[test]
 fn lent_slices_survive_a_race_of_deadlines_and_transfers() {
-    let rounds = if cfg!(miri) { 20 } else { 2_000 };
-    for (reader, writer) in both() {
-        let (read, write) = (reader.control(), writer.control());
-        let (sent, got) = std::thread::scope(|scope| {
-            let (mut reader, mut writer) = (reader, writer);
-            let sent = scope.spawn(move || {
-                let mut sent = 0;
-                for _ in 0..rounds {
-                    // Dropped after each call: who copies out of it later reads freed memory.
-                    let bytes: Vec<u8> = (sent..sent + 5).map(|n| n as u8).collect();
-                    match writer.write(&bytes) {
-                        Ok(n) => sent += n,
-                        Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
-                    }
-                }
-                sent
-            });
-            let got = scope.spawn(move || {
-                let mut got = 0;
-                loop {
-                    let mut buf = vec![0; 3];
-                    match reader.read(&mut buf) {
-                        Ok(0) => return got,
-                        Ok(n) => {
-                            assert!(
-                                buf[..n].iter().enumerate().all(|(i, &b)| b == (got + i) as u8)
-                            );
-                            got += n;
+    within(|| {
+        let rounds = if cfg!(miri) { 20 } else { 2_000 };
+        for (reader, writer) in both() {
+            let (read, write) = (reader.control(), writer.control());
+            let (sent, got) = thread::scope(|scope| {
+                let (mut reader, mut writer) = (reader, writer);
+                let sent = scope.spawn(move || {
+                    let mut sent = 0;
+                    for _ in 0..rounds {
+                        // Dropped after each call: who copies out of it later reads freed memory.
+                        let bytes: Vec<u8> = (sent..sent + 5).map(|n| n as u8).collect();
+                        match writer.write(&bytes) {
+                            Ok(n) => sent += n,
+                            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
                         }
-                        Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+                    }
+                    sent
+                });
+                let got = scope.spawn(move || {
+                    let mut got = 0;
+                    loop {
+                        let mut buf = vec![0; 3];
+                        match reader.read(&mut buf) {
+                            Ok(0) => return got,
+                            Ok(n) => {
+                                assert!(
+                                    buf[..n].iter().enumerate().all(|(i, &b)| b == (got + i) as u8)
+                                );
+                                got += n;
+                            }
+                            Err(error) => assert_eq!(error.kind(), ErrorKind::TimedOut),
+                        }
+                    }
+                });
+                while !sent.is_finished() {
+                    for control in [&read, &write] {
+                        control.set_deadline(past());
+                        thread::yield_now();
+                        control.set_deadline(None);
+                        thread::yield_now();
                     }
                 }
+                (sent.join().unwrap(), got.join().unwrap())
             });
-            while !sent.is_finished() {
-                for control in [&read, &write] {
-                    control.set_deadline(past());
-                    std::thread::yield_now();
-                    control.set_deadline(None);
-                    std::thread::yield_now();
-                }
-            }
-            (sent.join().unwrap(), got.join().unwrap())
-        });
-        assert_eq!(sent, got);
-    }
+            assert_eq!(sent, got);
+        }
+    });
 }
