@@ -1,8 +1,12 @@
 //! The connection in memory as its users see it. Go's suite asks the rest, in `nettest`.
+#![cfg(target_os = "linux")]
+
+mod kit;
 
 use aqueduct::adapters::duplex::{Control, Duplex};
 use aqueduct::source::Deadlines;
 use aqueduct::{ReadExt, duplex, duplex_with_capacity};
+use kit::within;
 use std::io::{BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
 use std::thread;
@@ -21,22 +25,24 @@ fn the_ends_can_be_sent_and_shared() {
 
 #[test]
 fn both_directions_at_once_through_references() {
-    for (near, far) in every_kind() {
-        thread::scope(|scope| {
-            for (end, word) in [(&near, b"ping"), (&far, b"pong")] {
-                scope.spawn(move || (0..200).for_each(|_| { end }.write_all(word).unwrap()));
-            }
-            for (end, word) in [(&near, b"pong"), (&far, b"ping")] {
-                scope.spawn(move || {
-                    let mut buf = [0; 4];
-                    for _ in 0..200 {
-                        { end }.read_exact(&mut buf).unwrap();
-                        assert_eq!(&buf, word);
-                    }
-                });
-            }
-        });
-    }
+    within("both directions at once through references", || {
+        for (near, far) in every_kind() {
+            thread::scope(|scope| {
+                for (end, word) in [(&near, b"ping"), (&far, b"pong")] {
+                    scope.spawn(move || (0..200).for_each(|_| { end }.write_all(word).unwrap()));
+                }
+                for (end, word) in [(&near, b"pong"), (&far, b"ping")] {
+                    scope.spawn(move || {
+                        let mut buf = [0; 4];
+                        for _ in 0..200 {
+                            { end }.read_exact(&mut buf).unwrap();
+                            assert_eq!(&buf, word);
+                        }
+                    });
+                }
+            });
+        }
+    });
 }
 
 #[test]
@@ -92,54 +98,63 @@ fn a_half_closes_its_direction_alone() {
 
 #[test]
 fn a_handle_stays_with_the_end_whose_halves_are_elsewhere() {
-    let (near, mut far) = duplex();
-    let control = near.control();
-    let (mut reader, mut writer) = near.split();
-    control.set_deadline(Some(Instant::now()));
-    assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
-    assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
-    control.close();
-    assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::NotConnected);
-    assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
-    assert_eq!(far.read(&mut [0; 8]).unwrap(), 0);
+    within("a handle stays with the end whose halves are elsewhere", || {
+        let (near, mut far) = duplex();
+        let control = near.control();
+        let (mut reader, mut writer) = near.split();
+        control.set_deadline(Some(Instant::now()));
+        assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+        control.close();
+        assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(far.read(&mut [0; 8]).unwrap(), 0);
+    });
 }
 
 #[test]
 fn whoever_knows_deadlines_alone_can_set_them_through_any_pointer() {
-    fn fails(at: &dyn Deadlines, end: &Duplex) {
-        at.set_deadline(Some(Instant::now()));
-        assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
-        assert_eq!({ end }.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
-        at.set_write_deadline(None);
-        assert_eq!({ end }.write(b"x").unwrap(), 1);
-        at.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
-        assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
-    }
-    let (near, _far) = duplex_with_capacity(64);
-    let near = Arc::new(near);
-    fails(&*near, &near);
-    fails(&near, &near);
-    fails(&&*near, &near);
-    fails(&near.control(), &near);
-    fails(&Box::new(near.control()), &near);
+    within("whoever knows deadlines alone can set them through any pointer", || {
+        fn fails(at: &dyn Deadlines, end: &Duplex) {
+            at.set_deadline(Some(Instant::now()));
+            assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!({ end }.write(b"x").unwrap_err().kind(), ErrorKind::TimedOut);
+            at.set_write_deadline(None);
+            assert_eq!({ end }.write(b"x").unwrap(), 1);
+            at.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+            assert_eq!({ end }.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+        }
+        let (near, _far) = duplex_with_capacity(64);
+        let near = Arc::new(near);
+        fails(&*near, &near);
+        fails(&near, &near);
+        fails(&&*near, &near);
+        fails(&near.control(), &near);
+        fails(&Box::new(near.control()), &near);
+    });
 }
 
 #[test]
 fn a_connection_joins_copies_in_both_directions() {
-    for (mut near, mut far) in every_kind() {
-        let data: Vec<u8> = (0..50_000).map(|i| (i % 253) as u8).collect();
-        thread::scope(|scope| {
-            let data = &data;
-            scope.spawn(move || {
-                let mut all = Vec::new();
-                assert_eq!(aqueduct::copy(&mut (&far).limit(50_000), &mut all).unwrap(), 50_000);
-                assert_eq!(aqueduct::copy(&mut &all[..], &mut far).unwrap(), 50_000);
+    within("a connection joins copies in both directions", || {
+        for (mut near, mut far) in every_kind() {
+            let data: Vec<u8> = (0..50_000).map(|i| (i % 253) as u8).collect();
+            thread::scope(|scope| {
+                let data = &data;
+                scope.spawn(move || {
+                    let mut all = Vec::new();
+                    assert_eq!(
+                        aqueduct::copy(&mut (&far).limit(50_000), &mut all).unwrap(),
+                        50_000
+                    );
+                    assert_eq!(aqueduct::copy(&mut &all[..], &mut far).unwrap(), 50_000);
+                });
+                assert_eq!(aqueduct::copy(&mut &data[..], &mut &near).unwrap(), 50_000);
+                assert_eq!(near.fill_buf().unwrap()[0], 0);
+                let mut back = Vec::new();
+                assert_eq!(aqueduct::copy(&mut near, &mut back).unwrap(), 50_000);
+                assert!(back == *data);
             });
-            assert_eq!(aqueduct::copy(&mut &data[..], &mut &near).unwrap(), 50_000);
-            assert_eq!(near.fill_buf().unwrap()[0], 0);
-            let mut back = Vec::new();
-            assert_eq!(aqueduct::copy(&mut near, &mut back).unwrap(), 50_000);
-            assert!(back == *data);
-        });
-    }
+        }
+    });
 }

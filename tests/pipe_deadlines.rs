@@ -147,6 +147,7 @@ fn a_handle_closes_an_end_that_is_lent_out() {
         let control = reader.control();
         control.clone().close();
         control.close_with(io::Error::other("too late"));
+        control.set_deadline(None);
         assert_eq!(reader.read(&mut [0; 8]).unwrap_err().kind(), ErrorKind::NotConnected);
         assert_eq!(reader.fill_buf().unwrap_err().kind(), ErrorKind::NotConnected);
         assert_eq!(reader.read(&mut []).unwrap_err().kind(), ErrorKind::NotConnected);
