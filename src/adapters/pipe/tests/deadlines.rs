@@ -171,6 +171,29 @@ fn a_turn_that_comes_too_late_is_passed_on() {
 }
 
 #[test]
+fn whoever_gave_up_in_the_queue_is_not_given_the_turn() {
+    for (reader, writer) in both() {
+        thread::scope(|scope| {
+            let (reader, writer) = (&reader, &writer);
+            let first = Parked::start(scope, move || { reader }.read(&mut [0; 2]));
+            let queued = Parked::start(scope, move || { reader }.read(&mut [0; 2]));
+            reader.set_read_deadline(past());
+            assert_eq!(kind(queued.ends()), ErrorKind::TimedOut);
+            assert_eq!(kind(first.ends()), ErrorKind::TimedOut);
+            reader.set_read_deadline(None);
+            let write = Parked::start(scope, move || { writer }.write(b"abcd"));
+            let got = try_read(reader, &mut [0; 4]);
+            if got.is_err() {
+                // So that the writer does not stay.
+                reader.close();
+            }
+            assert_eq!(write.ends().unwrap(), 4);
+            assert!(got.unwrap() >= 3);
+        });
+    }
+}
+
+#[test]
 fn a_writer_whose_turn_comes_too_late_hands_nothing_over() {
     let (reader, writer) = pipe();
     thread::scope(|scope| {
