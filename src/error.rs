@@ -123,8 +123,17 @@ pub(crate) fn writer_panicked() -> io::Error {
 }
 
 pub(crate) fn wait_while_panicking() -> io::Error {
-    let text = "an in-memory pipe is not waited for while the thread unwinds from a panic";
+    let text = "whoever unwinds from a panic does not wait";
     io::Error::new(io::ErrorKind::Deadlock, text)
+}
+
+pub(crate) fn no_stack(size: usize, why: &io::Error) -> io::Error {
+    let text = format!("no stack of {} KiB for a task: {why}", size >> 10);
+    io::Error::new(why.kind(), text)
+}
+
+pub(crate) fn no_runtime() -> io::Error {
+    io::Error::new(io::ErrorKind::NotConnected, "the runtime takes no more tasks")
 }
 
 pub(crate) fn no_memory(wanted: usize) -> io::Error {

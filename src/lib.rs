@@ -86,6 +86,7 @@ pub mod poll;
 pub mod source;
 pub mod stream;
 mod sys;
+pub mod task;
 
 pub use self::adapters::duplex::{duplex, duplex_with_capacity};
 pub use self::adapters::pipe::{pipe, pipe_with_capacity};

@@ -14,7 +14,7 @@ mod turn;
 pub(crate) use self::turn::{Turn, Turns};
 
 use crate::sys::{self, Event, Watch};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
@@ -56,6 +56,12 @@ impl Unparker {
 impl From<Waker> for Unparker {
     fn from(waker: Waker) -> Self {
         Self(waker)
+    }
+}
+
+impl From<Unparker> for Waker {
+    fn from(unparker: Unparker) -> Self {
+        unparker.0
     }
 }
 
@@ -109,9 +115,38 @@ pub(crate) trait Hook {
     /// As [`park_on`]; must not unwind.
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()>;
 
+    /// Lets other flows of control run, if there are any.
+    fn pause(&self) {}
+
     /// That of the flow of control that is running, which
     /// [`park_until`](Self::park_until) would stop.
     fn unparker(&self) -> Unparker;
+}
+
+/// What a flow of control may do before others get their turn, in calls that did not wait.
+const BUDGET: u32 = 64;
+
+thread_local! {
+    static LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+}
+
+/// A call has gone on without waiting, at the price of about `cost` small ones. Who does nothing but
+/// that must let others run now and then.
+pub(crate) fn spend(cost: u32) {
+    let _ = LEFT.try_with(|left| match left.get().checked_sub(cost) {
+        Some(rest) => left.set(rest),
+        None => {
+            left.set(BUDGET);
+            if let Some(hook) = hook() {
+                hook.pause();
+            }
+        }
+    });
+}
+
+/// Another flow of control has its turn.
+pub(crate) fn refill() {
+    LEFT.set(BUDGET);
 }
 
 /// Makes `hook` answer for this thread until the guard is dropped, and then the one before it
@@ -309,7 +344,6 @@ fn alone() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::Cell;
     use std::sync::atomic::AtomicUsize;
 
     #[test]

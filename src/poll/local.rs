@@ -1,13 +1,14 @@
 //! A thread that waits through a backend of its own.
 
+use super::here::{self, Entered};
 use super::registry::Registry;
-use super::{Desc, Happening, Netpoll};
+use super::{Happening, Netpoll};
 use crate::park::{Hook, Installed, Unparker, install};
 use crate::sys::{self, Watch};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -45,6 +46,7 @@ use std::time::Instant;
 /// ```
 pub struct Local {
     inner: Rc<Inner>,
+    _here: Entered,
     _hook: Installed,
 }
 
@@ -65,11 +67,6 @@ const RUNNING: u8 = 0;
 const POLLING: u8 = 1;
 const WOKEN: u8 = 2;
 
-thread_local! {
-    /// The last is in use. They may go in any order.
-    static ALL: RefCell<Vec<Rc<Inner>>> = const { RefCell::new(Vec::new()) };
-}
-
 impl Local {
     /// Sets the calling thread up.
     ///
@@ -77,20 +74,18 @@ impl Local {
     ///
     /// Those of the backend, and `Unsupported` where there is none.
     pub fn new() -> io::Result<Self> {
-        let registry = Registry::new()?;
+        let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);
         let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
-        ALL.with(|all| all.borrow_mut().push(Rc::clone(&inner)));
-        Ok(Self { inner, _hook: hook })
+        let here = here::enter(Arc::clone(&inner.registry));
+        Ok(Self { inner, _here: here, _hook: hook })
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        // A thread whose locals are gone has no current one any more.
-        let _ = ALL.try_with(|all| all.borrow_mut().retain(|it| !Rc::ptr_eq(it, &self.inner)));
         self.inner.registry.evict();
     }
 }
@@ -99,31 +94,6 @@ impl fmt::Debug for Local {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Local").finish_non_exhaustive()
     }
-}
-
-fn current() -> Option<Rc<Inner>> {
-    ALL.try_with(|all| all.borrow().last().cloned()).ok().flatten()
-}
-
-/// Whether all of these are registered with this thread's backend by now, so that polling it
-/// waits for them.
-pub(super) fn settle<'a>(
-    all: impl Iterator<Item = (BorrowedFd<'a>, Option<&'a Arc<Desc>>)>,
-) -> io::Result<bool> {
-    let Some(inner) = current() else { return Ok(false) };
-    for (fd, desc) in all {
-        let Some(desc) = desc else { return Ok(false) };
-        if !desc.settle(fd, &inner.registry)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-/// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
-/// read can prove that nothing is left.
-pub(crate) fn keeps(desc: &Desc) -> bool {
-    Registry::EDGES && current().is_some_and(|inner| desc.lives_at(&inner.registry))
 }
 
 impl Inner {

@@ -14,6 +14,7 @@
 mod deadline;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
+mod here;
 mod local;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod none;
@@ -24,10 +25,11 @@ mod wait;
 mod word;
 
 pub(crate) use self::deadline::Deadline;
+pub(crate) use self::here::{Entered, enter, keeps, park_on};
 pub use self::local::Local;
-pub(crate) use self::local::keeps;
+
 pub use self::poller::{Backend, Builder, Event, Events, Poller};
-pub(crate) use self::registry::Desc;
+pub(crate) use self::registry::{Desc, Registry};
 pub(crate) use self::side::Side;
 pub(crate) use self::wait::{Wait, What, look, wait};
 pub(crate) use self::word::State;

@@ -36,11 +36,27 @@ impl Desc {
         Arc::new(Self { read, write, home: Mutex::new(Home::None) })
     }
 
-    /// Makes `registry` the home if there is none; whether it is.
+    /// Makes `registry` the home if there is none; whether events arrive by themselves for whoever
+    /// waits where `registry` is: at that one, or at another that is always tended, like it.
     pub(crate) fn settle(
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
         registry: &Arc<Registry>,
+    ) -> io::Result<bool> {
+        if let Home::At(there, _) = &*self.home() {
+            let tended = || registry.tended && there.upgrade().is_some_and(|it| it.tended);
+            return Ok(there.as_ptr() == Arc::as_ptr(registry) || tended());
+        }
+        self.visit(fd, registry, Interest::BOTH, Mode::Edge)
+    }
+
+    /// Makes `registry` the home of what has none; `false` if it cannot be.
+    pub(crate) fn visit(
+        self: &Arc<Self>,
+        fd: BorrowedFd<'_>,
+        registry: &Arc<Registry>,
+        what: Interest,
+        mode: Mode,
     ) -> io::Result<bool> {
         let mut home = self.home();
         match &*home {
@@ -48,7 +64,7 @@ impl Desc {
             Home::At(there, _) => return Ok(there.as_ptr() == Arc::as_ptr(registry)),
             Home::None => {}
         }
-        match registry.open(fd, self) {
+        match registry.open(fd, self, what, mode) {
             Ok(key) => {
                 *home = Home::At(Arc::downgrade(registry), key);
                 Ok(true)
@@ -92,6 +108,9 @@ impl Desc {
 #[derive(Debug)]
 pub(crate) struct Registry {
     pub(crate) backend: Backend,
+    /// Somebody polls it whenever nothing else is to be done, so that everybody may rely on it;
+    /// otherwise only its own thread, for itself.
+    tended: bool,
     slots: Mutex<Slots>,
 }
 
@@ -112,13 +131,19 @@ struct Slot {
 impl Registry {
     pub(crate) const EDGES: bool = Backend::CAPS.edge;
 
-    pub(crate) fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { backend: Backend::init()?, slots: Mutex::default() }))
+    pub(crate) fn new(tended: bool) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self { backend: Backend::init()?, tended, slots: Mutex::default() }))
     }
 
-    fn open(&self, fd: BorrowedFd<'_>, desc: &Arc<Desc>) -> io::Result<Key> {
+    fn open(
+        &self,
+        fd: BorrowedFd<'_>,
+        desc: &Arc<Desc>,
+        what: Interest,
+        mode: Mode,
+    ) -> io::Result<Key> {
         let key = self.slots().insert(Arc::downgrade(desc));
-        let opened = self.backend.open(fd, key, Interest::BOTH, Mode::Edge);
+        let opened = self.backend.open(fd, key, what, mode);
         if opened.is_err() {
             self.slots().remove(key);
         }

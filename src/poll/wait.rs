@@ -1,12 +1,13 @@
 //! Waiting until one of several descriptors is ready: the one place where all waits go through.
 
 use super::side::{Round, Side};
-use super::{Desc, local};
+use super::{Desc, here};
 use crate::park::{self, Unparker};
 use crate::sys::{self, Watch};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::thread;
 use std::time::Instant;
 
 /// What is waited for.
@@ -132,8 +133,9 @@ fn announce(
 }
 
 fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    let edges = waits.iter().all(|wait| wait.what != What::Broken);
-    if edges && local::settle(waits.iter().map(|wait| (wait.fd, wait.desc)))? {
+    // Who unwinds must not stop here while others run: poll(2) keeps the thread to itself.
+    let edges = waits.iter().all(|wait| wait.what != What::Broken) && !thread::panicking();
+    if edges && here::settle(waits.iter().map(|wait| (wait.fd, wait.desc)))? {
         return park::park_until(deadline);
     }
     let mut watches: Vec<_> = waits.iter().map(Wait::watch).collect();

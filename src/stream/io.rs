@@ -3,6 +3,7 @@
 
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
+use crate::park;
 use crate::poll::{Desc, Side, State, Wait, What, keeps, wait};
 use crate::sys::{self, Manner, Nowait};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
@@ -172,7 +173,10 @@ impl<T: AsFd> Inner<T> {
             if round.seen.is_ready() || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    done => return done.map(|n| (n, round.seen)),
+                    done => {
+                        park::spend(1);
+                        return done.map(|n| (n, round.seen));
+                    }
                 }
                 if side.word().drained(round.seen).is_none() {
                     continue;

@@ -24,7 +24,9 @@ mod imp;
 pub(crate) mod epoll;
 mod errno;
 mod kind;
+pub(crate) mod memory;
 mod nowait;
+pub(crate) mod overflow;
 mod wait;
 
 pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};

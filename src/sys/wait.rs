@@ -40,6 +40,18 @@ impl<'a> Watch<'a> {
         self.got = other.got;
     }
 
+    pub(crate) fn fd(&self) -> BorrowedFd<'a> {
+        self.fd
+    }
+
+    pub(crate) fn reads(&self) -> bool {
+        self.want.contains(PollFlags::IN)
+    }
+
+    pub(crate) fn writes(&self) -> bool {
+        self.want.contains(PollFlags::OUT)
+    }
+
     /// Whether what was waited for has come, or an error that the next call will tell.
     pub(crate) fn fired(&self) -> bool {
         !self.got.is_empty()

@@ -1,0 +1,62 @@
+//! What tasks run on: a coroutine that carries out one job after another.
+#![expect(unsafe_code, reason = "who suspends finds its coroutine by a pointer")]
+
+use super::stack::Stack;
+use crate::sys::overflow::{self, Bounds};
+use corosensei::{Coroutine, Yielder};
+use std::cell::Cell;
+use std::ptr;
+
+/// A flow of control with a stack of its own, which runs while its thread [resumes](Self::resume)
+/// it. While it is suspended it must not be dropped, but forgotten.
+pub(super) struct Carrier {
+    coroutine: Coroutine<(), (), (), Stack>,
+    bounds: Bounds,
+}
+
+thread_local! {
+    /// That of the carrier that runs on this thread.
+    static YIELDER: Cell<*const Yielder<(), ()>> = const { Cell::new(ptr::null()) };
+}
+
+impl Carrier {
+    /// `body` must catch its panics.
+    pub(super) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Self {
+        let bounds = stack.bounds();
+        let coroutine = Coroutine::with_stack(stack, move |yielder, ()| {
+            YIELDER.set(yielder);
+            body();
+        });
+        Self { coroutine, bounds }
+    }
+
+    /// Runs it until it suspends itself, or ends: whether it has ended.
+    pub(super) fn resume(&mut self) -> bool {
+        // SAFETY: they are borrowed until the outer ones are back.
+        let outer = unsafe { overflow::on(&raw const self.bounds) };
+        let ended = self.coroutine.resume(()).as_return().is_some();
+        // SAFETY: whoever set the outer ones has not got further meanwhile.
+        unsafe { overflow::on(outer) };
+        ended
+    }
+}
+
+/// Stops the carrier that is running. It returns when it is resumed.
+pub(super) fn suspend() {
+    let yielder = YIELDER.get();
+    assert!(!yielder.is_null(), "only what runs on a carrier can be suspended");
+    // SAFETY: the pointer was set by the carrier that runs now, either when it started or below,
+    // after its last resume, since every other one that ran meanwhile has suspended or ended. The
+    // yielder lies on its stack as long as it has not ended.
+    unsafe { (*yielder).suspend(()) };
+    YIELDER.set(yielder);
+}
+
+/// Runs `f`, which does not unwind, as the task of this name.
+pub(super) fn named(name: &str, f: impl FnOnce()) {
+    // SAFETY: the name is borrowed until it is taken back.
+    unsafe { overflow::rename(name) };
+    f();
+    // SAFETY: it is there for ever.
+    unsafe { overflow::rename("") };
+}

@@ -1,0 +1,258 @@
+//! One task, as its worker and its joiner see it.
+
+use super::JoinError;
+use super::office::Office;
+use crate::park::Unparker;
+use std::io;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Wake, Waker};
+
+/// It runs, or waits to be run, and nobody has woken it.
+const RUNNING: u8 = 0;
+/// It has stopped, and whoever wakes it has to see that it runs.
+const PARKED: u8 = 1;
+/// It was woken.
+const WOKEN: u8 = 2;
+
+/// What wakes and cancels a task need of it.
+///
+/// Only the change from `PARKED` to `WOKEN` hands the task to its worker, and only the task makes it
+/// `PARKED`, so it is in the queue at most once, and never after its end.
+#[derive(Debug)]
+pub(super) struct Core {
+    state: AtomicU8,
+    cancelled: AtomicBool,
+    /// Where its worker keeps it; set before it can first park.
+    place: AtomicU32,
+    office: Arc<Office>,
+    name: Option<Box<str>>,
+}
+
+impl Core {
+    pub(super) fn new(office: Arc<Office>, name: Option<Box<str>>) -> Self {
+        Self {
+            state: AtomicU8::new(RUNNING),
+            cancelled: AtomicBool::new(false),
+            place: AtomicU32::new(0),
+            office,
+            name,
+        }
+    }
+
+    pub(super) fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    pub(super) fn office(&self) -> &Arc<Office> {
+        &self.office
+    }
+
+    pub(super) fn settle(&self, place: u32) {
+        self.place.store(place, Ordering::Relaxed);
+    }
+
+    pub(super) fn wake(&self) {
+        if self.state.swap(WOKEN, Ordering::AcqRel) == PARKED {
+            self.office.wake(self.place.load(Ordering::Relaxed));
+        }
+    }
+
+    /// All its waits fail from now on, the one under way too.
+    pub(super) fn cancel(&self) {
+        // The swap in `wake` publishes it: who parks later finds the task woken and looks again.
+        self.cancelled.store(true, Ordering::Relaxed);
+        self.wake();
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Relaxed)
+    }
+
+    /// Announces that the task, which is running, stops; `false` if it was woken before, which is
+    /// forgotten then.
+    pub(super) fn park(&self) -> bool {
+        let parked =
+            self.state.compare_exchange(RUNNING, PARKED, Ordering::AcqRel, Ordering::Acquire);
+        if parked.is_err() {
+            self.unpark();
+        }
+        parked.is_ok()
+    }
+
+    /// The task runs again.
+    pub(super) fn unpark(&self) {
+        self.state.swap(RUNNING, Ordering::Acquire);
+    }
+}
+
+/// A task whose types its worker need not know.
+pub(super) trait Run: Send + Sync {
+    fn core(&self) -> &Core;
+
+    /// Carries it out. Catches panics.
+    fn run(&self);
+
+    /// It is never carried out, and this is why.
+    fn refuse(&self, why: io::Error);
+
+    fn waker(self: Arc<Self>) -> Waker;
+}
+
+/// What a joiner needs of a task.
+pub(super) trait Join<T>: Run {
+    /// The result, if it is there; otherwise `joiner` is woken when it is.
+    fn fetch(&self, joiner: &dyn Fn() -> Unparker) -> Option<Result<T, JoinError>>;
+
+    fn is_finished(&self) -> bool;
+
+    /// Nobody will ask for the result.
+    fn detach(&self);
+}
+
+/// A task with its function and its result.
+pub(super) struct Job<F, T> {
+    core: Core,
+    state: Mutex<State<F, T>>,
+}
+
+struct State<F, T> {
+    stage: Stage<F, T>,
+    joiner: Option<Unparker>,
+    detached: bool,
+}
+
+enum Stage<F, T> {
+    New(F),
+    Running,
+    Done(Result<T, JoinError>),
+    /// The result has been fetched.
+    Over,
+}
+
+impl<F, T> Job<F, T> {
+    pub(super) fn new(core: Core, f: F) -> Self {
+        let state = State { stage: Stage::New(f), joiner: None, detached: false };
+        Self { core, state: Mutex::new(state) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<F, T>> {
+        // Nobody else's code runs under the lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(&self) -> Option<F> {
+        let stage = &mut self.state().stage;
+        match mem::replace(stage, Stage::Running) {
+            Stage::New(f) => Some(f),
+            other => {
+                *stage = other;
+                None
+            }
+        }
+    }
+
+    fn end(&self, result: Result<T, JoinError>) {
+        let mut state = self.state();
+        let unwanted = if state.detached {
+            state.stage = Stage::Over;
+            Some(result)
+        } else {
+            state.stage = Stage::Done(result);
+            None
+        };
+        let joiner = state.joiner.take();
+        drop(state);
+        if let Some(joiner) = joiner {
+            joiner.unpark();
+        }
+        if let Some(result) = unwanted {
+            discard(result);
+        }
+    }
+}
+
+/// Drops what is somebody else's, whatever its destructor does.
+fn discard<T>(value: T) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        mem::forget(payload);
+    }
+}
+
+impl<F, T> Run for Job<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    Self: 'static,
+{
+    fn core(&self) -> &Core {
+        &self.core
+    }
+
+    fn run(&self) {
+        if let Some(f) = self.start() {
+            self.end(catch_unwind(AssertUnwindSafe(f)).map_err(JoinError::Panicked));
+        }
+    }
+
+    fn refuse(&self, why: io::Error) {
+        if let Some(f) = self.start() {
+            discard(f);
+            self.end(Err(JoinError::NotRun(why)));
+        }
+    }
+
+    fn waker(self: Arc<Self>) -> Waker {
+        Waker::from(self)
+    }
+}
+
+impl<F, T> Join<T> for Job<F, T>
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+    Self: 'static,
+{
+    fn fetch(&self, joiner: &dyn Fn() -> Unparker) -> Option<Result<T, JoinError>> {
+        let mut state = self.state();
+        if let Stage::Done(_) = state.stage {
+            if let Stage::Done(result) = mem::replace(&mut state.stage, Stage::Over) {
+                return Some(result);
+            }
+        }
+        state.joiner = Some(joiner());
+        None
+    }
+
+    fn is_finished(&self) -> bool {
+        matches!(self.state().stage, Stage::Done(_) | Stage::Over)
+    }
+
+    fn detach(&self) {
+        let mut state = self.state();
+        state.detached = true;
+        state.joiner = None;
+        let unwanted = match &state.stage {
+            Stage::Done(_) => Some(mem::replace(&mut state.stage, Stage::Over)),
+            _ => None,
+        };
+        drop(state);
+        drop(unwanted);
+    }
+}
+
+impl<F, T> Wake for Job<F, T>
+where
+    F: Send,
+    T: Send,
+{
+    fn wake(self: Arc<Self>) {
+        self.core.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.core.wake();
+    }
+}

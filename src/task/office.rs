@@ -1,0 +1,126 @@
+//! What other threads need of a worker: where to leave news, and how to wake it.
+
+use super::job::Run;
+use super::worker;
+use crate::poll::{Netpoll, Registry};
+use std::fmt;
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The worker is at work and has no news.
+const WORKING: u8 = 0;
+/// The worker sleeps.
+const ASLEEP: u8 = 1;
+/// There is news, and whoever brought it first has woken the worker if it slept.
+const RUNG: u8 = 2;
+
+/// News for a worker.
+pub(super) enum Post {
+    /// The task in this place was woken.
+    Wake(u32),
+    /// A task that is to start.
+    Start(Arc<dyn Run>),
+    /// All tasks are cancelled, and no more are taken in.
+    Stop,
+}
+
+/// The side of a worker that others see.
+pub(super) struct Office {
+    pub(super) registry: Arc<Registry>,
+    /// One read-modify-write of it is all that news and sleep have to agree on: news is left before
+    /// the bell is rung, and the worker collects it after it has taken the ring back.
+    bell: AtomicU8,
+    inbox: Mutex<Inbox>,
+    /// Tasks that were given to it and have not ended.
+    pub(super) live: AtomicUsize,
+}
+
+#[derive(Default)]
+struct Inbox {
+    closed: bool,
+    posts: Vec<Post>,
+}
+
+impl Office {
+    pub(super) fn new() -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            registry: Registry::new(true)?,
+            bell: AtomicU8::new(WORKING),
+            inbox: Mutex::default(),
+            live: AtomicUsize::new(0),
+        }))
+    }
+
+    /// The task in `place`, which had stopped, is to run.
+    pub(super) fn wake(self: &Arc<Self>, place: u32) {
+        if !worker::enqueue_here(self, place) {
+            // A worker that is gone has left its tasks for good.
+            let _ = self.post(Post::Wake(place));
+        }
+    }
+
+    /// Leaves `post`, or gives it back if nobody will collect it.
+    pub(super) fn post(&self, post: Post) -> Result<(), Post> {
+        let mut inbox = self.inbox();
+        if inbox.closed {
+            return Err(post);
+        }
+        inbox.posts.push(post);
+        drop(inbox);
+        self.ring();
+        Ok(())
+    }
+
+    fn ring(&self) {
+        if self.bell.swap(RUNG, Ordering::AcqRel) == ASLEEP {
+            self.registry.backend.wake();
+        }
+    }
+
+    /// Whether [`collect`](Self::collect) would find something.
+    pub(super) fn has_news(&self) -> bool {
+        self.bell.load(Ordering::Relaxed) == RUNG
+    }
+
+    /// Moves all news to `posts`.
+    pub(super) fn collect(&self, posts: &mut Vec<Post>) {
+        self.bell.swap(WORKING, Ordering::AcqRel);
+        mem::swap(posts, &mut self.inbox().posts);
+    }
+
+    /// Sleeps by `wait`, unless there is news.
+    pub(super) fn sleep(&self, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let asleep =
+            self.bell.compare_exchange(WORKING, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
+        if asleep.is_err() {
+            return Ok(());
+        }
+        let result = wait();
+        self.awake();
+        result
+    }
+
+    /// The worker sleeps no more, if it did.
+    pub(super) fn awake(&self) {
+        let _ = self.bell.compare_exchange(ASLEEP, WORKING, Ordering::AcqRel, Ordering::Acquire);
+    }
+
+    /// Nothing more is taken in; what was left last.
+    pub(super) fn close(&self) -> Vec<Post> {
+        let mut inbox = self.inbox();
+        inbox.closed = true;
+        mem::take(&mut inbox.posts)
+    }
+
+    fn inbox(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Office {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Office").field("live", &self.live).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,482 @@
+//! A thread that runs tasks: its queue, its timers, its poller.
+
+use super::carrier::{self, Carrier, suspend};
+use super::job::{Core, Run};
+use super::office::{Office, Post};
+use super::pool::Pool;
+use super::stack::Stacks;
+use super::table::{Alarm, Table};
+use super::timers::Timers;
+use crate::error;
+use crate::park::{self, Hook, Installed, Unparker};
+use crate::poll::{self, Entered, Happening};
+use crate::sys::overflow::{self, SignalStack};
+use crate::sys::{self, Watch};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io;
+use std::mem;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The place of what the thread was doing before it became a worker. It runs on the thread's
+/// own stack, and the tasks run where it waits.
+const ROOT: u32 = 0;
+/// The worker itself runs.
+const NOBODY: u32 = u32::MAX;
+
+/// So many turns pass between two looks at the clock.
+const GLANCE: u32 = 32;
+/// A busy worker polls about this often.
+const POLL: Duration = Duration::from_micros(200);
+/// So many carriers without work are kept as they are. Beyond, their memory is given back.
+const KEEP: usize = 128;
+
+pub(super) struct Worker {
+    pub(super) office: Arc<Office>,
+    pub(super) pool: Arc<Pool>,
+    table: RefCell<Table>,
+    /// Who is to run, in this order.
+    queue: RefCell<VecDeque<u32>>,
+    /// Who runs.
+    current: Cell<u32>,
+    /// The carrier that has just stopped has done its work.
+    finished: Cell<bool>,
+    /// Carriers are to end.
+    closing: Cell<bool>,
+    /// Everything was cancelled.
+    stopped: Cell<bool>,
+    idle: RefCell<Vec<Box<Carrier>>>,
+    stacks: Stacks,
+    timers: RefCell<Timers>,
+    turns: Cell<u32>,
+    polled: Cell<Instant>,
+    /// Scratch room.
+    posts: RefCell<Vec<Post>>,
+    list: Cell<Vec<Happening>>,
+}
+
+thread_local! {
+    static HERE: RefCell<Option<Rc<Worker>>> = const { RefCell::new(None) };
+}
+
+/// The worker that this thread is.
+pub(super) fn current() -> Option<Rc<Worker>> {
+    HERE.try_with(|here| here.borrow().clone()).ok().flatten()
+}
+
+/// Lets the task in `place` run, if `office` is that of this thread.
+pub(super) fn enqueue_here(office: &Arc<Office>, place: u32) -> bool {
+    let here = HERE.try_with(|here| match &*here.borrow() {
+        Some(worker) if Arc::ptr_eq(&worker.office, office) => {
+            worker.queue.borrow_mut().push_back(place);
+            true
+        }
+        _ => false,
+    });
+    here.unwrap_or(false)
+}
+
+/// The thread is a worker until this is dropped.
+pub(super) struct AtWork {
+    pub(super) worker: Rc<Worker>,
+    _here: Entered,
+    _hook: Installed,
+    _signals: SignalStack,
+}
+
+/// Makes the running thread the worker of `office`.
+pub(super) fn begin(office: Arc<Office>, pool: Arc<Pool>) -> io::Result<AtWork> {
+    let signals = overflow::prepare()?;
+    let here = poll::enter(Arc::clone(&office.registry));
+    let mut table = Table::default();
+    table.insert(Arc::new(Root(Core::new(Arc::clone(&office), None))));
+    let worker = Rc::new(Worker {
+        table: RefCell::new(table),
+        queue: RefCell::default(),
+        current: Cell::new(ROOT),
+        finished: Cell::new(false),
+        closing: Cell::new(false),
+        stopped: Cell::new(false),
+        idle: RefCell::default(),
+        stacks: Stacks::new(pool.stack_size, None),
+        timers: RefCell::default(),
+        turns: Cell::new(0),
+        polled: Cell::new(Instant::now()),
+        posts: RefCell::default(),
+        list: Cell::default(),
+        office,
+        pool,
+    });
+    HERE.with(|here| here.replace(Some(Rc::clone(&worker))));
+    let hook = park::install(Rc::clone(&worker) as Rc<dyn Hook>);
+    Ok(AtWork { worker, _here: here, _hook: hook, _signals: signals })
+}
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.worker.leave();
+        let _ = HERE.try_with(RefCell::take);
+    }
+}
+
+impl Worker {
+    /// Takes in a new task.
+    pub(super) fn admit(&self, job: Arc<dyn Run>) {
+        let place = self.table.borrow_mut().insert(job);
+        self.queue.borrow_mut().push_back(place);
+    }
+
+    /// Waits, as the root, until the pool was stopped and all tasks have ended, or the pool's
+    /// patience has. Returns how many tasks are left.
+    pub(super) fn serve(&self) -> usize {
+        loop {
+            let left = self.office.live.load(Ordering::Relaxed);
+            let deadline = self.pool.deadline();
+            if self.stopped.get() && (left == 0 || deadline.is_some_and(|at| at <= Instant::now())) {
+                return left;
+            }
+            // It fails only where it must not wait, and the root is not there.
+            let _ = self.park(deadline, true);
+        }
+    }
+
+    /// Stops the running task until it is woken, until `deadline`, or for no reason. A cancel is an
+    /// error unless the task is `shielded` from it.
+    pub(super) fn park(&self, deadline: Option<Instant>, shielded: bool) -> io::Result<()> {
+        let place = self.current.get();
+        if place == NOBODY || thread::panicking() {
+            return Err(error::wait_while_panicking());
+        }
+        if !shielded && self.core(place, Core::is_cancelled) {
+            // Who ignores it must not keep the others from running.
+            self.pause();
+            return Err(error::cancelled());
+        }
+        if !self.core(place, Core::park) {
+            return Ok(());
+        }
+        if let Some(at) = deadline {
+            self.arm(place, at);
+        }
+        self.switch(place);
+        if deadline.is_some() {
+            self.table.borrow_mut().slot(place).until = None;
+        }
+        self.core(place, Core::unpark);
+        if !shielded && self.core(place, Core::is_cancelled) {
+            return Err(error::cancelled());
+        }
+        Ok(())
+    }
+
+    /// Lets the others run first.
+    pub(super) fn pause(&self) {
+        let place = self.current.get();
+        if place != NOBODY && !thread::panicking() {
+            self.queue.borrow_mut().push_back(place);
+            self.switch(place);
+        }
+    }
+
+    /// What `f` says of the running task.
+    pub(super) fn running<T>(&self, f: impl FnOnce(&Core) -> T) -> Option<T> {
+        let place = self.current.get();
+        (place != NOBODY).then(|| self.core(place, f))
+    }
+
+    fn core<T>(&self, place: u32, f: impl FnOnce(&Core) -> T) -> T {
+        let table = self.table.borrow();
+        f(table.get(place).job.as_ref().expect("a task that runs has its job").core())
+    }
+
+    fn arm(&self, place: u32, at: Instant) {
+        let Some((who, orphaned)) = self.table.borrow_mut().arm(place, at) else { return };
+        let mut timers = self.timers.borrow_mut();
+        timers.set(at, who);
+        if orphaned {
+            let table = self.table.borrow();
+            timers.orphan(|at, who| table.owns(at, who));
+        }
+    }
+
+    /// Runs others until the task in `place`, which is running, comes out of the queue again.
+    fn switch(&self, place: u32) {
+        if place == ROOT { self.drive() } else { suspend() }
+    }
+
+    /// Runs tasks until it is the root's turn.
+    fn drive(&self) {
+        self.current.set(NOBODY);
+        loop {
+            self.keep_house();
+            let next = self.queue.borrow_mut().pop_front();
+            match next {
+                Some(ROOT) => break,
+                Some(place) => self.go(place),
+                None => self.rest(),
+            }
+        }
+        self.current.set(ROOT);
+        park::refill();
+    }
+
+    /// Runs the task in `place` until it stops or ends.
+    fn go(&self, place: u32) {
+        let Some(mut carrier) = self.carrier_for(place) else { return };
+        self.current.set(place);
+        park::refill();
+        let ended = carrier.resume();
+        let place = self.current.replace(NOBODY);
+        if !self.finished.take() {
+            self.table.borrow_mut().slot(place).carrier = Some(carrier);
+        } else if !ended && self.idle.borrow().len() < KEEP {
+            self.idle.borrow_mut().push(carrier);
+        } else if !ended {
+            end(self, carrier);
+        }
+    }
+
+    fn carrier_for(&self, place: u32) -> Option<Box<Carrier>> {
+        let stopped = self.table.borrow_mut().slot(place).carrier.take();
+        let ready = stopped.or_else(|| self.idle.borrow_mut().pop());
+        if ready.is_some() {
+            return ready;
+        }
+        match self.stacks.take() {
+            Ok(stack) => Some(Box::new(Carrier::new(stack, carry_on))),
+            Err(error) => {
+                let (job, _) = self.table.borrow_mut().remove(place);
+                self.ended();
+                if let Some(job) = job {
+                    job.refuse(error::no_stack(self.pool.stack_size, &error));
+                }
+                None
+            }
+        }
+    }
+
+    /// Carries out the job of the running task, which ends with it.
+    fn carry(&self) {
+        let place = self.current.get();
+        let job = self.table.borrow().get(place).job.clone().expect("a task has its job");
+        carrier::named(job.core().name().unwrap_or(""), || {
+            if job.core().is_cancelled() {
+                job.refuse(error::cancelled());
+            } else {
+                job.run();
+            }
+        });
+        let (_job, armed) = self.table.borrow_mut().remove(place);
+        if armed {
+            let table = self.table.borrow();
+            self.timers.borrow_mut().orphan(|at, who| table.owns(at, who));
+        }
+        self.ended();
+    }
+
+    fn ended(&self) {
+        let before = self.office.live.fetch_sub(1, Ordering::Relaxed);
+        if before == 1 && self.stopped.get() {
+            self.core(ROOT, Core::wake);
+        }
+    }
+
+    /// Makes the next in the queue the running task if it has not begun yet: its predecessor's
+    /// carrier serves as well.
+    fn succeed(&self) -> bool {
+        let mut queue = self.queue.borrow_mut();
+        let Some(&next) = queue.front() else { return false };
+        let fresh = next != ROOT && self.table.borrow().get(next).carrier.is_none();
+        if !fresh || self.closing.get() || self.office.has_news() || self.count() == 0 {
+            return false;
+        }
+        queue.pop_front();
+        self.current.set(next);
+        park::refill();
+        true
+    }
+
+    fn count(&self) -> u32 {
+        let turn = (self.turns.get() + 1) % GLANCE;
+        self.turns.set(turn);
+        turn
+    }
+
+    /// What has to be done however busy the worker is.
+    fn keep_house(&self) {
+        if self.office.has_news() {
+            self.collect();
+        }
+        if self.count() == 0 {
+            let now = Instant::now();
+            self.fire(now);
+            if now.saturating_duration_since(self.polled.get()) > POLL {
+                self.polled.set(now);
+                self.poll(Some(now));
+            }
+        }
+    }
+
+    fn collect(&self) {
+        let mut posts = self.posts.take();
+        self.office.collect(&mut posts);
+        for post in posts.drain(..) {
+            match post {
+                Post::Wake(place) => self.queue.borrow_mut().push_back(place),
+                Post::Start(job) => self.admit(job),
+                Post::Stop => {
+                    self.stopped.set(true);
+                    let jobs: Vec<_> = self.table.borrow().jobs().skip(1).cloned().collect();
+                    jobs.iter().for_each(|job| job.core().cancel());
+                    self.core(ROOT, Core::wake);
+                }
+            }
+        }
+        self.posts.replace(posts);
+    }
+
+    /// Wakes those whose time has come; whether there were any.
+    fn fire(&self, now: Instant) -> bool {
+        let mut any = false;
+        loop {
+            let due = self.timers.borrow_mut().due(now);
+            let Some((at, who)) = due else { return any };
+            let alarm = self.table.borrow_mut().alarm(now, at, who);
+            match alarm {
+                Alarm::Orphan => self.timers.borrow_mut().buried(),
+                Alarm::Idle => {}
+                Alarm::Later(until) => self.timers.borrow_mut().set(until, who),
+                Alarm::Due(job) => {
+                    job.core().wake();
+                    any = true;
+                }
+            }
+        }
+    }
+
+    /// Nobody is to run: sleeps until somebody is.
+    fn rest(&self) {
+        let now = Instant::now();
+        if self.fire(now) {
+            return;
+        }
+        self.polled.set(now);
+        let until = self.timers.borrow().next();
+        let _ = self.office.sleep(|| {
+            self.poll(until);
+            Ok(())
+        });
+    }
+
+    fn poll(&self, until: Option<Instant>) {
+        let mut list = self.list.take();
+        if self.office.registry.turn(until, &mut list, || ()).is_err() {
+            // Nothing is known that it could be. It must not become a loop without a pause.
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.list.set(list);
+    }
+
+    /// The end of the worker: those who have not ended are left as they are.
+    fn leave(&self) {
+        refuse_all(&self.office);
+        self.current.set(NOBODY);
+        self.closing.set(true);
+        for carrier in self.idle.take() {
+            end(self, carrier);
+        }
+        self.table.borrow_mut().leak();
+        self.office.registry.evict();
+    }
+}
+
+/// Nobody works in `office` any more.
+pub(super) fn refuse_all(office: &Office) {
+    for post in office.close() {
+        if let Post::Start(job) = post {
+            office.live.fetch_sub(1, Ordering::Relaxed);
+            job.refuse(error::no_runtime());
+        }
+    }
+}
+
+/// What a carrier does.
+fn carry_on() {
+    let Some(worker) = current() else { return };
+    while !worker.closing.get() {
+        worker.carry();
+        if !worker.succeed() {
+            worker.finished.set(true);
+            suspend();
+        }
+    }
+}
+
+/// Ends a carrier that has nothing to do.
+fn end(worker: &Worker, mut carrier: Box<Carrier>) {
+    let before = worker.closing.replace(true);
+    let ended = carrier.resume();
+    worker.closing.set(before);
+    if !ended {
+        mem::forget(carrier);
+    }
+}
+
+impl Hook for Worker {
+    fn park_until(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.park(deadline, false)
+    }
+
+    fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
+        if thread::panicking() || self.current.get() == NOBODY {
+            return sys::poll(watches, deadline);
+        }
+        poll::park_on(&self.office.registry, watches, deadline)
+    }
+
+    fn pause(&self) {
+        self.pause();
+    }
+
+    fn unparker(&self) -> Unparker {
+        match self.current.get() {
+            NOBODY => Unparker::from(Waker::noop().clone()),
+            place => {
+                let job = self.table.borrow().get(place).job.clone();
+                Unparker::from(job.expect("a task that runs has its job").waker())
+            }
+        }
+    }
+}
+
+/// What the thread was before, as a task among tasks.
+struct Root(Core);
+
+impl Run for Root {
+    fn core(&self) -> &Core {
+        &self.0
+    }
+
+    fn run(&self) {}
+
+    fn refuse(&self, _: io::Error) {}
+
+    fn waker(self: Arc<Self>) -> Waker {
+        Waker::from(self)
+    }
+}
+
+impl Wake for Root {
+    fn wake(self: Arc<Self>) {
+        self.0.wake();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.0.wake();
+    }
+}
