@@ -4,6 +4,7 @@
 use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
+use std::sync::OnceLock;
 
 /// How a page is made to fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,7 +29,12 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 pub(crate) fn page_size() -> usize {
-    rustix::param::page_size()
+    static SIZE: OnceLock<usize> = OnceLock::new();
+    *SIZE.get_or_init(|| {
+        // SAFETY: it only asks.
+        let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+        usize::try_from(size).unwrap_or(4096)
+    })
 }
 
 impl Region {

@@ -1,18 +1,25 @@
 //! What tasks run on: a coroutine that carries out one job after another.
 #![expect(unsafe_code, reason = "who suspends finds its coroutine by a pointer")]
 
-use super::stack::Stack;
+use super::stack::{HEADER, Stack};
 use crate::sys::overflow::{self, Bounds};
 use corosensei::{Coroutine, Yielder};
 use std::cell::Cell;
-use std::ptr;
+use std::mem;
+use std::ptr::{self, NonNull};
 
 /// A flow of control with a stack of its own, which runs while its thread [resumes](Self::resume)
-/// it. While it is suspended it must not be dropped, but forgotten.
-pub(super) struct Carrier {
+/// it. Dropped before its end, it is left as it is, for ever.
+pub(super) struct Carrier(NonNull<Body>);
+
+/// It lies at the top of the stack that it owns, so that a task that waits takes no more than its page.
+#[repr(align(16))]
+struct Body {
     coroutine: Coroutine<(), (), (), Stack>,
     bounds: Bounds,
 }
+
+const _: () = assert!(size_of::<Body>() <= HEADER);
 
 thread_local! {
     /// That of the carrier that runs on this thread.
@@ -22,22 +29,37 @@ thread_local! {
 impl Carrier {
     /// `body` must catch its panics.
     pub(super) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Self {
-        let bounds = stack.bounds();
+        let (place, bounds) = (stack.header().cast(), stack.bounds());
         let coroutine = Coroutine::with_stack(stack, move |yielder, ()| {
             YIELDER.set(yielder);
             body();
         });
-        Self { coroutine, bounds }
+        // SAFETY: the header is aligned, large enough, and ours alone, as long as there is the stack.
+        unsafe { place.write(Body { coroutine, bounds }) };
+        Self(place)
     }
 
     /// Runs it until it suspends itself, or ends: whether it has ended.
     pub(super) fn resume(&mut self) -> bool {
+        // SAFETY: it was written by `new` and is taken out by `drop`; `&mut self` says that nobody
+        // else has it. What runs on the stack does not touch its header.
+        let body = unsafe { self.0.as_mut() };
         // SAFETY: they are borrowed until the outer ones are back.
-        let outer = unsafe { overflow::on(&raw const self.bounds) };
-        let ended = self.coroutine.resume(()).as_return().is_some();
+        let outer = unsafe { overflow::on(&raw const body.bounds) };
+        let ended = body.coroutine.resume(()).as_return().is_some();
         // SAFETY: whoever set the outer ones has not got further meanwhile.
         unsafe { overflow::on(outer) };
         ended
+    }
+}
+
+impl Drop for Carrier {
+    fn drop(&mut self) {
+        // SAFETY: it was written by `new`, and nobody looks at it after this.
+        let body = unsafe { self.0.read() };
+        if body.coroutine.started() && !body.coroutine.done() {
+            mem::forget(body);
+        }
     }
 }
 

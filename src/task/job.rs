@@ -28,7 +28,8 @@ pub(super) struct Core {
     /// Where its worker keeps it; set before it can first park.
     place: AtomicU32,
     office: Arc<Office>,
-    name: Option<Box<str>>,
+    /// Boxed twice, since most have none.
+    name: Option<Box<Box<str>>>,
 }
 
 impl Core {
@@ -38,16 +39,12 @@ impl Core {
             cancelled: AtomicBool::new(false),
             place: AtomicU32::new(0),
             office,
-            name,
+            name: name.map(Box::new),
         }
     }
 
     pub(super) fn name(&self) -> Option<&str> {
-        self.name.as_deref()
-    }
-
-    pub(super) fn office(&self) -> &Arc<Office> {
-        &self.office
+        self.name.as_deref().map(|name| &**name)
     }
 
     pub(super) fn settle(&self, place: u32) {
@@ -120,13 +117,14 @@ pub(super) struct Job<F, T> {
 
 struct State<F, T> {
     stage: Stage<F, T>,
-    joiner: Option<Unparker>,
+    /// Nobody will ask for the result.
     detached: bool,
 }
 
 enum Stage<F, T> {
-    New(F),
-    Running,
+    New(F, Option<Unparker>),
+    /// With who waits for the end.
+    Running(Option<Unparker>),
     Done(Result<T, JoinError>),
     /// The result has been fetched.
     Over,
@@ -134,7 +132,7 @@ enum Stage<F, T> {
 
 impl<F, T> Job<F, T> {
     pub(super) fn new(core: Core, f: F) -> Self {
-        let state = State { stage: Stage::New(f), joiner: None, detached: false };
+        let state = State { stage: Stage::New(f, None), detached: false };
         Self { core, state: Mutex::new(state) }
     }
 
@@ -145,8 +143,11 @@ impl<F, T> Job<F, T> {
 
     fn start(&self) -> Option<F> {
         let stage = &mut self.state().stage;
-        match mem::replace(stage, Stage::Running) {
-            Stage::New(f) => Some(f),
+        match mem::replace(stage, Stage::Over) {
+            Stage::New(f, joiner) => {
+                *stage = Stage::Running(joiner);
+                Some(f)
+            }
             other => {
                 *stage = other;
                 None
@@ -156,16 +157,13 @@ impl<F, T> Job<F, T> {
 
     fn end(&self, result: Result<T, JoinError>) {
         let mut state = self.state();
-        let unwanted = if state.detached {
-            state.stage = Stage::Over;
-            Some(result)
-        } else {
-            state.stage = Stage::Done(result);
-            None
+        let (stage, unwanted) = match state.detached {
+            true => (Stage::Over, Some(result)),
+            false => (Stage::Done(result), None),
         };
-        let joiner = state.joiner.take();
+        let before = mem::replace(&mut state.stage, stage);
         drop(state);
-        if let Some(joiner) = joiner {
+        if let Stage::Running(Some(joiner)) = before {
             joiner.unpark();
         }
         if let Some(result) = unwanted {
@@ -222,7 +220,9 @@ where
                 return Some(result);
             }
         }
-        state.joiner = Some(joiner());
+        if let Stage::New(_, place) | Stage::Running(place) = &mut state.stage {
+            *place = Some(joiner());
+        }
         None
     }
 
@@ -233,10 +233,13 @@ where
     fn detach(&self) {
         let mut state = self.state();
         state.detached = true;
-        state.joiner = None;
-        let unwanted = match &state.stage {
+        let unwanted = match &mut state.stage {
             Stage::Done(_) => Some(mem::replace(&mut state.stage, Stage::Over)),
-            _ => None,
+            Stage::New(_, joiner) | Stage::Running(joiner) => {
+                *joiner = None;
+                None
+            }
+            Stage::Over => None,
         };
         drop(state);
         drop(unwanted);

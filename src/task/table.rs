@@ -3,6 +3,7 @@
 use super::carrier::Carrier;
 use super::job::Run;
 use super::timers::Who;
+use std::mem;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -19,7 +20,7 @@ pub(super) struct Slot {
     generation: u32,
     pub(super) job: Option<Arc<dyn Run>>,
     /// Where it goes on, while it is stopped. A task that has none has not begun.
-    pub(super) carrier: Option<Box<Carrier>>,
+    pub(super) carrier: Option<Carrier>,
     /// Until when it waits.
     pub(super) until: Option<Instant>,
     /// When its alarm goes off; not later than `until`.
@@ -108,7 +109,8 @@ impl Table {
     /// Lets go of all tasks, with their stacks and whatever lies on them.
     pub(super) fn leak(&mut self) {
         for slot in &mut self.slots {
-            std::mem::forget((slot.carrier.take(), slot.job.take()));
+            slot.carrier = None;
+            mem::forget(slot.job.take());
         }
     }
 }

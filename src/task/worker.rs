@@ -15,7 +15,6 @@ use crate::sys::{self, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
-use std::mem;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -50,7 +49,7 @@ pub(super) struct Worker {
     closing: Cell<bool>,
     /// Everything was cancelled.
     stopped: Cell<bool>,
-    idle: RefCell<Vec<Box<Carrier>>>,
+    idle: RefCell<Vec<Carrier>>,
     stacks: Stacks,
     timers: RefCell<Timers>,
     turns: Cell<u32>,
@@ -241,14 +240,14 @@ impl Worker {
         }
     }
 
-    fn carrier_for(&self, place: u32) -> Option<Box<Carrier>> {
+    fn carrier_for(&self, place: u32) -> Option<Carrier> {
         let stopped = self.table.borrow_mut().slot(place).carrier.take();
         let ready = stopped.or_else(|| self.idle.borrow_mut().pop());
         if ready.is_some() {
             return ready;
         }
         match self.stacks.take() {
-            Ok(stack) => Some(Box::new(Carrier::new(stack, carry_on))),
+            Ok(stack) => Some(Carrier::new(stack, carry_on)),
             Err(error) => {
                 let (job, _) = self.table.borrow_mut().remove(place);
                 self.ended();
@@ -418,13 +417,10 @@ fn carry_on() {
 }
 
 /// Ends a carrier that has nothing to do.
-fn end(worker: &Worker, mut carrier: Box<Carrier>) {
+fn end(worker: &Worker, mut carrier: Carrier) {
     let before = worker.closing.replace(true);
-    let ended = carrier.resume();
+    carrier.resume();
     worker.closing.set(before);
-    if !ended {
-        mem::forget(carrier);
-    }
 }
 
 impl Hook for Worker {
