@@ -40,9 +40,8 @@ fn spawn_batch(n: usize, batch: usize) -> f64 {
 
 fn yields(tasks: usize, n: usize) -> f64 {
     let start = Instant::now();
-    let handles: Vec<_> = (0..tasks)
-        .map(|_| task::spawn(move || (0..n).for_each(|_| task::yield_now())))
-        .collect();
+    let handles: Vec<_> =
+        (0..tasks).map(|_| task::spawn(move || (0..n).for_each(|_| task::yield_now()))).collect();
     handles.into_iter().for_each(|handle| handle.join().expect("nothing panics"));
     per(start, tasks * n)
 }
@@ -130,7 +129,9 @@ fn memory(n: usize, stack: usize) -> io::Result<()> {
     let mut writers = Vec::with_capacity(n.div_ceil(2));
     for i in 0..n {
         let up = Arc::clone(&up);
-        if i % 2 == usize::from(std::env::var("ONLY").is_ok()) || std::env::var("ONLY").is_ok_and(|it| it=="s") {
+        if i % 2 == usize::from(std::env::var("ONLY").is_ok())
+            || std::env::var("ONLY").is_ok_and(|it| it == "s")
+        {
             drop(runtime.spawn(move || {
                 up.fetch_add(1, Ordering::Relaxed);
                 task::sleep(Duration::from_secs(3600))

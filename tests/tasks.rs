@@ -36,8 +36,7 @@ fn tasks_run_in_turns_and_hold_what_is_not_send() {
         for task in tasks {
             assert_eq!(task.join().unwrap(), 3);
         }
-        let log = log.lock().unwrap().clone();
-        log
+        Arc::into_inner(log).expect("the tasks have ended").into_inner().unwrap()
     });
     assert_eq!(log, [0, 1, 0, 1, 0, 1]);
 }
@@ -266,4 +265,62 @@ fn shutdown_cancels_what_waits_and_reports_what_does_not_end() {
         let left = runtime.shutdown().unwrap_err();
         assert_eq!(left.tasks, 1);
     });
+}
+
+/// A test of this program that is run by itself in a child, as it ends the process.
+fn child(test: &str) -> std::process::Output {
+    let program = std::env::current_exe().unwrap();
+    let args = ["--exact", test, "--ignored", "--nocapture", "--test-threads=1"];
+    std::process::Command::new(program).args(args).output().unwrap()
+}
+
+#[inline(never)]
+fn deep(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 64]);
+    if n == u64::MAX { 0 } else { deep(n + 1) + std::hint::black_box(&room)[7] }
+}
+
+#[test]
+#[ignore = "overflows its stack: run by the test of the message"]
+fn overflows() {
+    Runtime::builder()
+        .workers(1)
+        .stack_size(64 << 10)
+        .run(|| task::spawn_named("well", || deep(0)).join().unwrap())
+        .unwrap();
+}
+
+#[test]
+fn an_overflow_ends_the_process_and_says_whose_stack_it_was() {
+    use std::os::unix::process::ExitStatusExt;
+    let output = child("overflows");
+    let said = String::from_utf8_lossy(&output.stderr);
+    let message = "aqueduct: the task 'well' has overflowed its stack of 64 KiB";
+    assert!(said.contains(message), "{said}");
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+}
+
+#[test]
+fn a_deep_stack_is_used_again_and_still_guarded() {
+    one(|| {
+        // More tasks at a time than are kept with their stacks as they are.
+        for _ in 0..2 {
+            let tasks: Vec<_> = (0..300)
+                .map(|_| {
+                    task::spawn(|| {
+                        let deepest = shallow(100);
+                        task::yield_now();
+                        deepest
+                    })
+                })
+                .collect();
+            assert!(tasks.into_iter().all(|task| task.join().unwrap() == 100));
+        }
+    });
+}
+
+#[inline(never)]
+fn shallow(n: u64) -> u64 {
+    let room = std::hint::black_box([n; 64]);
+    if n == 0 { 0 } else { 1 + shallow(n - 1) + std::hint::black_box(&room)[7] - n }
 }

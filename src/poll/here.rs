@@ -99,11 +99,7 @@ struct Guest {
 
 impl Guest {
     /// `None` if the descriptor is always ready, or has just become so.
-    fn new(
-        registry: &Arc<Registry>,
-        watch: &Watch<'_>,
-        me: &Unparker,
-    ) -> io::Result<Option<Self>> {
+    fn new(registry: &Arc<Registry>, watch: &Watch<'_>, me: &Unparker) -> io::Result<Option<Self>> {
         let guest = Self { fd: watch.fd().try_clone_to_owned()?, desc: Desc::new() };
         let what = Interest { readable: watch.reads(), writable: watch.writes() };
         if !guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)? {

@@ -40,10 +40,10 @@ pub(crate) fn page_size() -> usize {
 impl Region {
     /// `len` bytes of address space, whole pages.
     pub(crate) fn reserve(len: usize) -> io::Result<Self> {
-        let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
+        let (access, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANON);
         // SAFETY: a new mapping, at an address that the system chooses, concerns nobody else.
-        let start =
-            unsafe { libc::mmap(ptr::null_mut(), len, access, flags | libc::MAP_NORESERVE, -1, 0) };
+        let start = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
         if start == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }

@@ -111,7 +111,9 @@ impl Builder {
 
 fn report(left: usize) {
     if left > 0 {
-        eprintln!("aqueduct: {left} tasks were cancelled and have not ended; they are left as they are");
+        eprintln!(
+            "aqueduct: {left} tasks were cancelled and have not ended; they are left as they are"
+        );
     }
 }
 

@@ -77,7 +77,8 @@ where
 {
     let scope = Scope {
         shared: Arc::default(),
-        barren: thread::panicking() || worker::current().is_some_and(|it| it.running(|_| ()).is_none()),
+        barren: thread::panicking()
+            || worker::current().is_some_and(|it| it.running(|_| ()).is_none()),
         _scope: PhantomData,
         _env: PhantomData,
     };
@@ -313,6 +314,8 @@ impl<T> fmt::Debug for ScopedJoinHandle<'_, T> {
 
 impl fmt::Debug for Scope<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Scope").field("running", &self.shared.state().running).finish_non_exhaustive()
+        f.debug_struct("Scope")
+            .field("running", &self.shared.state().running)
+            .finish_non_exhaustive()
     }
 }

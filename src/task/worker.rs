@@ -136,7 +136,8 @@ impl Worker {
         loop {
             let left = self.office.live.load(Ordering::Relaxed);
             let deadline = self.pool.deadline();
-            if self.stopped.get() && (left == 0 || deadline.is_some_and(|at| at <= Instant::now())) {
+            if self.stopped.get() && (left == 0 || deadline.is_some_and(|at| at <= Instant::now()))
+            {
                 return left;
             }
             // It fails only where it must not wait, and the root is not there.
