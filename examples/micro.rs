@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::unbounded_channel;
 
 fn emit(name: &str, value: f64, unit: &str) {
     println!("{name}\t{value:.2}\t{unit}");
@@ -48,16 +49,16 @@ fn yields(tasks: usize, n: usize) -> f64 {
 
 /// A value goes to another task and back.
 fn pingpong(n: usize) -> f64 {
-    let (to, from) = async_channel::bounded::<usize>(1);
-    let (back, answers) = async_channel::bounded::<usize>(1);
+    let (to, mut from) = unbounded_channel::<usize>();
+    let (back, mut answers) = unbounded_channel::<usize>();
     let echo = task::spawn(move || {
-        while let Ok(Ok(value)) = task::wait(from.recv()) {
-            back.try_send(value).expect("one value is under way");
+        while let Ok(Some(value)) = task::wait(from.recv()) {
+            back.send(value).expect("the other is there");
         }
     });
     let start = Instant::now();
     for i in 0..n {
-        to.try_send(i).expect("one value is under way");
+        to.send(i).expect("the other is there");
         task::wait(answers.recv()).expect("nobody cancels").expect("the other is there");
     }
     let time = per(start, 2 * n);

@@ -25,6 +25,7 @@ impl<T> JoinHandle<T> {
         match &mut self.job {
             Ok(job) => loop {
                 if let Some(result) = job.fetch(&Unparker::current) {
+                    self.job = Err(None);
                     return result;
                 }
                 park_until(None).map_err(JoinError::NotJoined)?;

@@ -33,8 +33,10 @@ pub(super) struct Office {
     /// the bell is rung, and the worker collects it after it has taken the ring back.
     bell: AtomicU8,
     inbox: Mutex<Inbox>,
-    /// Tasks that were given to it and have not ended.
-    pub(super) live: AtomicUsize,
+    /// Tasks that it has taken in and that have not ended. Only the worker writes it.
+    live: AtomicUsize,
+    /// Tasks that were left in the inbox.
+    left: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -50,6 +52,7 @@ impl Office {
             bell: AtomicU8::new(WORKING),
             inbox: Mutex::default(),
             live: AtomicUsize::new(0),
+            left: AtomicUsize::new(0),
         }))
     }
 
@@ -67,6 +70,9 @@ impl Office {
         if inbox.closed {
             return Err(post);
         }
+        if let Post::Start(_) = post {
+            self.left.fetch_add(1, Ordering::Relaxed);
+        }
         inbox.posts.push(post);
         drop(inbox);
         self.ring();
@@ -82,6 +88,24 @@ impl Office {
     /// Whether [`collect`](Self::collect) would find something.
     pub(super) fn has_news(&self) -> bool {
         self.bell.load(Ordering::Relaxed) == RUNG
+    }
+
+    /// How many tasks it has.
+    pub(super) fn load(&self) -> usize {
+        self.live.load(Ordering::Relaxed) + self.left.load(Ordering::Relaxed)
+    }
+
+    /// The worker has taken a task in, or one has ended. Nobody else calls this, so that it need
+    /// not be one step.
+    pub(super) fn count(&self, more: bool) {
+        let live = self.live.load(Ordering::Relaxed);
+        let now = if more { live + 1 } else { live.saturating_sub(1) };
+        self.live.store(now, Ordering::Relaxed);
+    }
+
+    /// A task that was left in the inbox is there no more.
+    pub(super) fn fetched(&self) {
+        self.left.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Moves all news to `posts`.
@@ -121,6 +145,6 @@ impl Office {
 
 impl fmt::Debug for Office {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Office").field("live", &self.live).finish_non_exhaustive()
+        f.debug_struct("Office").field("tasks", &self.load()).finish_non_exhaustive()
     }
 }

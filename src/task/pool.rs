@@ -2,7 +2,7 @@
 
 use super::job::{Core, Job, Run};
 use super::office::{Office, Post};
-use super::worker;
+use super::worker::{self, Worker};
 use crate::error;
 use std::fmt;
 use std::io;
@@ -79,33 +79,36 @@ impl Pool {
         Job<F, T>: Run + 'static,
     {
         let here = worker::current().filter(|here| Arc::ptr_eq(&here.pool, self));
-        let load = |office: &Office| office.live.load(Ordering::Relaxed);
-        let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let other = &self.offices[turn % self.offices.len()];
-        let office = match &here {
-            Some(here) if load(&here.office) <= load(other) + load(other) / 4 => &here.office,
-            Some(_) => other,
-            None => {
-                let another = &self.offices[(turn + 1) % self.offices.len()];
-                if load(another) < load(other) { another } else { other }
-            }
-        };
+        let office = self.choose(here.as_deref());
         let job = Arc::new(Job::new(Core::new(Arc::clone(office), name), f));
         if self.is_stopping() {
             job.refuse(error::no_runtime());
             return job;
         }
-        office.live.fetch_add(1, Ordering::Relaxed);
-        match here {
+        match &here {
             Some(here) if Arc::ptr_eq(&here.office, office) => here.admit(Arc::clone(&job) as _),
             _ => {
                 if let Err(Post::Start(job)) = office.post(Post::Start(Arc::clone(&job) as _)) {
-                    office.live.fetch_sub(1, Ordering::Relaxed);
                     job.refuse(error::no_runtime());
                 }
             }
         }
         job
+    }
+
+    fn choose<'a>(&'a self, here: Option<&'a Worker>) -> &'a Arc<Office> {
+        let count = self.offices.len();
+        if count == 1 {
+            return &self.offices[0];
+        }
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let other = &self.offices[turn % count];
+        let rival = match here {
+            Some(here) if here.office.load() <= other.load() + other.load() / 4 => &here.office,
+            Some(_) => other,
+            None => &self.offices[turn.wrapping_add(1) % count],
+        };
+        if here.is_some() || rival.load() < other.load() { rival } else { other }
     }
 
     /// Cancels all tasks and takes no more in. Those that go on may take until `deadline`.
@@ -147,7 +150,7 @@ impl Pool {
         if ending.threads == 0 {
             return ending.left;
         }
-        self.offices.iter().map(|office| office.live.load(Ordering::Relaxed)).sum()
+        self.offices.iter().map(|office| office.load()).sum()
     }
 
     fn ending(&self) -> MutexGuard<'_, Ending> {

@@ -17,7 +17,6 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -57,6 +56,13 @@ pub(super) struct Worker {
     /// Scratch room.
     posts: RefCell<Vec<Post>>,
     list: Cell<Vec<Happening>>,
+}
+
+/// What a park finds.
+enum Before {
+    Cancelled,
+    Woken,
+    Parked,
 }
 
 thread_local! {
@@ -126,6 +132,7 @@ impl Drop for AtWork {
 impl Worker {
     /// Takes in a new task.
     pub(super) fn admit(&self, job: Arc<dyn Run>) {
+        self.office.count(true);
         let place = self.table.borrow_mut().insert(job);
         self.queue.borrow_mut().push_back(place);
     }
@@ -134,7 +141,7 @@ impl Worker {
     /// patience has. Returns how many tasks are left.
     pub(super) fn serve(&self) -> usize {
         loop {
-            let left = self.office.live.load(Ordering::Relaxed);
+            let left = self.office.load();
             let deadline = self.pool.deadline();
             if self.stopped.get() && (left == 0 || deadline.is_some_and(|at| at <= Instant::now()))
             {
@@ -152,26 +159,33 @@ impl Worker {
         if place == NOBODY || thread::panicking() {
             return Err(error::wait_while_panicking());
         }
-        if !shielded && self.core(place, Core::is_cancelled) {
-            // Who ignores it must not keep the others from running.
-            self.pause();
-            return Err(error::cancelled());
-        }
-        if !self.core(place, Core::park) {
-            return Ok(());
+        let before = self.core(place, |core| match core.is_cancelled() && !shielded {
+            true => Before::Cancelled,
+            false if core.park() => Before::Parked,
+            false => Before::Woken,
+        });
+        match before {
+            Before::Woken => return Ok(()),
+            Before::Parked => {}
+            Before::Cancelled => {
+                // Who ignores it must not keep the others from running.
+                self.pause();
+                return Err(error::cancelled());
+            }
         }
         if let Some(at) = deadline {
             self.arm(place, at);
         }
         self.switch(place);
-        if deadline.is_some() {
-            self.table.borrow_mut().slot(place).until = None;
-        }
-        self.core(place, Core::unpark);
-        if !shielded && self.core(place, Core::is_cancelled) {
-            return Err(error::cancelled());
-        }
-        Ok(())
+        let mut table = self.table.borrow_mut();
+        let slot = table.slot(place);
+        slot.until = None;
+        let cancelled = slot.job.as_ref().is_some_and(|job| {
+            let core = job.core();
+            core.unpark();
+            core.is_cancelled()
+        });
+        if cancelled && !shielded { Err(error::cancelled()) } else { Ok(()) }
     }
 
     /// Lets the others run first.
@@ -280,8 +294,8 @@ impl Worker {
     }
 
     fn ended(&self) {
-        let before = self.office.live.fetch_sub(1, Ordering::Relaxed);
-        if before == 1 && self.stopped.get() {
+        self.office.count(false);
+        if self.stopped.get() && self.office.load() == 0 {
             self.core(ROOT, Core::wake);
         }
     }
@@ -328,7 +342,10 @@ impl Worker {
         for post in posts.drain(..) {
             match post {
                 Post::Wake(place) => self.queue.borrow_mut().push_back(place),
-                Post::Start(job) => self.admit(job),
+                Post::Start(job) => {
+                    self.admit(job);
+                    self.office.fetched();
+                }
                 Post::Stop => {
                     self.stopped.set(true);
                     let jobs: Vec<_> = self.table.borrow().jobs().skip(1).cloned().collect();
@@ -337,6 +354,7 @@ impl Worker {
                 }
             }
         }
+        posts.shrink_to(1024);
         self.posts.replace(posts);
     }
 
@@ -399,7 +417,7 @@ impl Worker {
 pub(super) fn refuse_all(office: &Office) {
     for post in office.close() {
         if let Post::Start(job) = post {
-            office.live.fetch_sub(1, Ordering::Relaxed);
+            office.fetched();
             job.refuse(error::no_runtime());
         }
     }
