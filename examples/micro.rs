@@ -6,8 +6,6 @@ use aqueduct::task::{self, Runtime};
 use aqueduct::{pipe, pipe_with_capacity};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -123,34 +121,26 @@ fn status(key: &str) -> io::Result<f64> {
 }
 
 /// Half of the tasks sleep, half wait in a pipe.
-fn memory(n: usize, stack: usize) -> io::Result<()> {
-    let runtime = Runtime::builder().workers(1).stack_size(stack).build()?;
+fn memory(n: usize) -> io::Result<()> {
     let (rss, pte) = (status("VmRSS")?, status("VmPTE")?);
-    let up = Arc::new(AtomicUsize::new(0));
     let mut writers = Vec::with_capacity(n.div_ceil(2));
     for i in 0..n {
-        let up = Arc::clone(&up);
-        if i % 2 == usize::from(std::env::var("ONLY").is_ok())
-            || std::env::var("ONLY").is_ok_and(|it| it == "s")
-        {
-            drop(runtime.spawn(move || {
-                up.fetch_add(1, Ordering::Relaxed);
-                task::sleep(Duration::from_secs(3600))
-            }));
+        if i % 2 == 0 {
+            drop(task::spawn(|| task::sleep(Duration::from_secs(3600))));
         } else {
             let (mut reader, writer) = pipe();
             writers.push(writer);
-            drop(runtime.spawn(move || {
-                up.fetch_add(1, Ordering::Relaxed);
+            drop(task::spawn(move || {
                 let reader: &mut dyn Read = &mut reader;
                 reader.read(&mut [0; 64])
             }));
         }
+        // As in a server, they begin as they come.
+        if i % 100 == 0 {
+            task::yield_now();
+        }
     }
-    while up.load(Ordering::Relaxed) < n {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(300));
+    task::yield_now();
     emit("mem_rss_per_idle_task", (status("VmRSS")? - rss) / n as f64, "B");
     emit("mem_pte_per_idle_task", (status("VmPTE")? - pte) / n as f64, "B");
     std::process::exit(0);
@@ -165,7 +155,8 @@ fn run() -> io::Result<()> {
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, format!("{text}: no number"))),
     };
     if args.first().is_some_and(|arg| arg == "mem") {
-        return memory(number(1, 100_000)?, number(2, 256 << 10)?);
+        let (n, stack) = (number(1, 100_000)?, number(2, 256 << 10)?);
+        return Runtime::builder().workers(1).stack_size(stack).run(|| memory(n))?;
     }
     let workers = number(0, 1)?;
     Runtime::builder().workers(workers).run(|| measure(workers))?

@@ -1,6 +1,6 @@
 //! Workers that share their work: where a new task goes, and how all of them end.
 
-use super::job::{Core, Job, Run};
+use super::job::{Core, Job, Join, Run};
 use super::office::{Office, Post};
 use super::worker::{self, Worker};
 use crate::error;
@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// A function of more bytes is kept apart from its job.
+const LARGE: usize = 32;
 
 pub(super) struct Pool {
     pub(super) stack_size: usize,
@@ -28,6 +31,11 @@ struct Ending {
     threads: usize,
     /// Tasks that were left.
     left: usize,
+}
+
+/// Frees the box, before what was in it is used.
+fn unbox<F>(boxed: Box<F>) -> F {
+    *boxed
 }
 
 /// A worker's thread reports that it ends, however it does.
@@ -72,11 +80,25 @@ impl Pool {
 
     /// A new task, for the worker that has least to do. The worker that asks has it rather than
     /// another that has hardly less: it needs nobody to be woken.
-    pub(super) fn spawn<F, T>(self: &Arc<Self>, name: Option<Box<str>>, f: F) -> Arc<Job<F, T>>
+    pub(super) fn spawn<F, T>(self: &Arc<Self>, name: Option<Box<str>>, f: F) -> Arc<dyn Join<T>>
     where
-        F: FnOnce() -> T + Send,
-        T: Send,
-        Job<F, T>: Run + 'static,
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        // A job lasts as long as its task, but what the function holds moves to the task's stack
+        // when it begins; so it had better not leave a large hole.
+        if size_of::<F>() > LARGE {
+            let f = Box::new(f);
+            self.begin(name, move || unbox(f)())
+        } else {
+            self.begin(name, f)
+        }
+    }
+
+    fn begin<F, T>(self: &Arc<Self>, name: Option<Box<str>>, f: F) -> Arc<dyn Join<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
     {
         let here = worker::current().filter(|here| Arc::ptr_eq(&here.pool, self));
         let office = self.choose(here.as_deref());

@@ -2,10 +2,9 @@
 
 use super::carrier::Carrier;
 use super::job::Run;
-use super::timers::Who;
+use super::timers::{Moment, NEVER};
 use std::mem;
 use std::sync::Arc;
-use std::time::Instant;
 
 /// Tasks by their place, which is used again when a task has ended.
 #[derive(Default)]
@@ -14,17 +13,14 @@ pub(super) struct Table {
     free: Vec<u32>,
 }
 
-#[derive(Default)]
 pub(super) struct Slot {
-    /// How many tasks have been here before.
-    generation: u32,
     pub(super) job: Option<Arc<dyn Run>>,
     /// Where it goes on, while it is stopped. A task that has none has not begun.
     pub(super) carrier: Option<Carrier>,
     /// Until when it waits.
-    pub(super) until: Option<Instant>,
+    pub(super) until: Moment,
     /// When its alarm goes off; not later than `until`.
-    armed: Option<Instant>,
+    armed: Moment,
 }
 
 /// What an alarm that has gone off is good for.
@@ -34,14 +30,14 @@ pub(super) enum Alarm {
     /// Nothing: its task does not wait any more.
     Idle,
     /// It was set for an earlier wait of its task, which now waits until then.
-    Later(Instant),
+    Later(Moment),
     Due(Arc<dyn Run>),
 }
 
 impl Table {
     pub(super) fn insert(&mut self, job: Arc<dyn Run>) -> u32 {
         let place = self.free.pop().unwrap_or_else(|| {
-            self.slots.push(Slot::default());
+            self.slots.push(Slot { job: None, carrier: None, until: NEVER, armed: NEVER });
             // Four thousand million tasks do not fit into the address space.
             (self.slots.len() - 1) as u32
         });
@@ -53,11 +49,10 @@ impl Table {
     /// The task has ended. Its job, and whether it leaves an alarm behind.
     pub(super) fn remove(&mut self, place: u32) -> (Option<Arc<dyn Run>>, bool) {
         let slot = &mut self.slots[place as usize];
-        slot.generation = slot.generation.wrapping_add(1);
-        slot.until = None;
-        let (job, armed) = (slot.job.take(), slot.armed.take());
+        slot.until = NEVER;
+        let (job, armed) = (slot.job.take(), mem::replace(&mut slot.armed, NEVER));
         self.free.push(place);
-        (job, armed.is_some())
+        (job, armed != NEVER)
     }
 
     pub(super) fn slot(&mut self, place: u32) -> &mut Slot {
@@ -68,37 +63,38 @@ impl Table {
         &self.slots[place as usize]
     }
 
-    /// The task waits until `at`. Whose alarm is to be set then, if none goes off before, and
-    /// whether one is orphaned by that.
-    pub(super) fn arm(&mut self, place: u32, at: Instant) -> Option<(Who, bool)> {
+    /// The task waits until `at`. Whether an alarm is to be set for that, and whether another one is
+    /// orphaned by it.
+    pub(super) fn arm(&mut self, place: u32, at: Moment) -> (bool, bool) {
         let slot = &mut self.slots[place as usize];
-        slot.until = Some(at);
-        if slot.armed.is_some_and(|armed| armed <= at) {
-            return None;
+        slot.until = at;
+        if slot.armed <= at {
+            return (false, false);
         }
-        let orphaned = slot.armed.replace(at).is_some();
-        Some(((place, slot.generation), orphaned))
+        let before = mem::replace(&mut slot.armed, at);
+        (true, before != NEVER)
     }
 
-    /// Whether an alarm is still the one of its task.
-    pub(super) fn owns(&self, at: Instant, (place, generation): Who) -> bool {
-        let slot = &self.slots[place as usize];
-        slot.generation == generation && slot.armed == Some(at)
+    /// Whether an alarm is the one of who is in its place now. It may have been set by a
+    /// predecessor for the same moment, which is as good.
+    pub(super) fn owns(&self, at: Moment, place: u32) -> bool {
+        self.slots[place as usize].armed == at
     }
 
-    pub(super) fn alarm(&mut self, now: Instant, at: Instant, who: Who) -> Alarm {
-        if !self.owns(at, who) {
+    pub(super) fn alarm(&mut self, now: Moment, at: Moment, place: u32) -> Alarm {
+        if !self.owns(at, place) {
             return Alarm::Orphan;
         }
-        let slot = &mut self.slots[who.0 as usize];
-        slot.armed = None;
-        match (slot.until, &slot.job) {
-            (Some(until), _) if until > now => {
-                slot.armed = Some(until);
-                Alarm::Later(until)
+        let slot = &mut self.slots[place as usize];
+        slot.armed = NEVER;
+        match &slot.job {
+            _ if slot.until == NEVER => Alarm::Idle,
+            _ if slot.until > now => {
+                slot.armed = slot.until;
+                Alarm::Later(slot.until)
             }
-            (Some(_), Some(job)) => Alarm::Due(Arc::clone(job)),
-            _ => Alarm::Idle,
+            Some(job) => Alarm::Due(Arc::clone(job)),
+            None => Alarm::Idle,
         }
     }
 

@@ -2,33 +2,34 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
-use std::time::Instant;
 
-/// Who is woken: a place in the worker's table, and its generation.
-pub(super) type Who = (u32, u32);
+/// A point in time, in nanoseconds after the worker's start; `NEVER` is none.
+pub(super) type Moment = u64;
 
-/// Alarms, the earliest first.
+pub(super) const NEVER: Moment = Moment::MAX;
+
+/// Alarms, the earliest first, each for a place in the worker's table.
 ///
 /// An alarm that is not needed any more is left where it is, since almost all are cancelled and most
 /// of those are set anew a moment later; whoever asks the table finds that out when it goes off.
 /// Those whose owner is gone are counted, and cleared away when they are the most.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    heap: BinaryHeap<Reverse<(Instant, Who)>>,
+    heap: BinaryHeap<Reverse<(Moment, u32)>>,
     stale: usize,
 }
 
 impl Timers {
-    pub(super) fn set(&mut self, at: Instant, who: Who) {
-        self.heap.push(Reverse((at, who)));
+    pub(super) fn set(&mut self, at: Moment, place: u32) {
+        self.heap.push(Reverse((at, place)));
     }
 
-    pub(super) fn next(&self) -> Option<Instant> {
+    pub(super) fn next(&self) -> Option<Moment> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }
 
     /// Takes out the earliest if its time has come.
-    pub(super) fn due(&mut self, now: Instant) -> Option<(Instant, Who)> {
+    pub(super) fn due(&mut self, now: Moment) -> Option<(Moment, u32)> {
         if self.next()? > now {
             return None;
         }
@@ -36,10 +37,10 @@ impl Timers {
     }
 
     /// An alarm has lost its owner. `keeps` says of each whether it has not.
-    pub(super) fn orphan(&mut self, mut keeps: impl FnMut(Instant, Who) -> bool) {
+    pub(super) fn orphan(&mut self, mut keeps: impl FnMut(Moment, u32) -> bool) {
         self.stale += 1;
         if self.stale > 64 && self.stale > self.heap.len() / 2 {
-            self.heap.retain(|Reverse((at, who))| keeps(*at, *who));
+            self.heap.retain(|Reverse((at, place))| keeps(*at, *place));
             self.stale = 0;
         }
     }

@@ -6,7 +6,7 @@ use super::office::{Office, Post};
 use super::pool::Pool;
 use super::stack::Stacks;
 use super::table::{Alarm, Table};
-use super::timers::Timers;
+use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
 use crate::poll::{self, Entered, Happening};
@@ -51,6 +51,7 @@ pub(super) struct Worker {
     idle: RefCell<Vec<Carrier>>,
     stacks: Stacks,
     timers: RefCell<Timers>,
+    start: Instant,
     turns: Cell<u32>,
     polled: Cell<Instant>,
     /// Scratch room.
@@ -110,6 +111,7 @@ pub(super) fn begin(office: Arc<Office>, pool: Arc<Pool>) -> io::Result<AtWork> 
         idle: RefCell::default(),
         stacks: Stacks::new(pool.stack_size, None),
         timers: RefCell::default(),
+        start: Instant::now(),
         turns: Cell::new(0),
         polled: Cell::new(Instant::now()),
         posts: RefCell::default(),
@@ -179,7 +181,7 @@ impl Worker {
         self.switch(place);
         let mut table = self.table.borrow_mut();
         let slot = table.slot(place);
-        slot.until = None;
+        slot.until = NEVER;
         let cancelled = slot.job.as_ref().is_some_and(|job| {
             let core = job.core();
             core.unpark();
@@ -209,13 +211,26 @@ impl Worker {
     }
 
     fn arm(&self, place: u32, at: Instant) {
-        let Some((who, orphaned)) = self.table.borrow_mut().arm(place, at) else { return };
-        let mut timers = self.timers.borrow_mut();
-        timers.set(at, who);
-        if orphaned {
-            let table = self.table.borrow();
-            timers.orphan(|at, who| table.owns(at, who));
+        let at = self.moment(at);
+        let (set, orphaned) = self.table.borrow_mut().arm(place, at);
+        if set {
+            self.timers.borrow_mut().set(at, place);
         }
+        if orphaned {
+            self.orphan();
+        }
+    }
+
+    /// An alarm has lost its owner.
+    fn orphan(&self) {
+        let table = self.table.borrow();
+        self.timers.borrow_mut().orphan(|at, place| table.owns(at, place));
+    }
+
+    fn moment(&self, at: Instant) -> Moment {
+        let after = at.saturating_duration_since(self.start).as_nanos();
+        // In more than five hundred years is as late as it gets.
+        Moment::try_from(after).map_or(NEVER - 1, |after| after.min(NEVER - 1))
     }
 
     /// Runs others until the task in `place`, which is running, comes out of the queue again.
@@ -287,8 +302,7 @@ impl Worker {
         });
         let (_job, armed) = self.table.borrow_mut().remove(place);
         if armed {
-            let table = self.table.borrow();
-            self.timers.borrow_mut().orphan(|at, who| table.owns(at, who));
+            self.orphan();
         }
         self.ended();
     }
@@ -360,15 +374,15 @@ impl Worker {
 
     /// Wakes those whose time has come; whether there were any.
     fn fire(&self, now: Instant) -> bool {
-        let mut any = false;
+        let (now, mut any) = (self.moment(now), false);
         loop {
             let due = self.timers.borrow_mut().due(now);
-            let Some((at, who)) = due else { return any };
-            let alarm = self.table.borrow_mut().alarm(now, at, who);
+            let Some((at, place)) = due else { return any };
+            let alarm = self.table.borrow_mut().alarm(now, at, place);
             match alarm {
                 Alarm::Orphan => self.timers.borrow_mut().buried(),
                 Alarm::Idle => {}
-                Alarm::Later(until) => self.timers.borrow_mut().set(until, who),
+                Alarm::Later(until) => self.timers.borrow_mut().set(until, place),
                 Alarm::Due(job) => {
                     job.core().wake();
                     any = true;
@@ -384,7 +398,8 @@ impl Worker {
             return;
         }
         self.polled.set(now);
-        let until = self.timers.borrow().next();
+        let next = self.timers.borrow().next();
+        let until = next.and_then(|at| self.start.checked_add(Duration::from_nanos(at)));
         let _ = self.office.sleep(|| {
             self.poll(until);
             Ok(())

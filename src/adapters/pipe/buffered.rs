@@ -5,14 +5,15 @@
 //! the reader's alone, to be lent out without a copy.
 
 use super::gate::{Gate, Side, State, lock};
+use super::limits::Apart;
 use crate::error;
 use crate::park::spin_until;
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 pub(super) struct Buffered {
-    gate: Gate<Vec<u8>>,
+    gate: Gate<Vec<u8>, Arc<Apart>>,
     capacity: usize,
     /// How many bytes lie there, or more where there is an end to be seen: a hint, to look at
     /// without the lock.
@@ -67,7 +68,7 @@ impl Buffered {
         Self { gate: Gate::new(Vec::new()), capacity, level: AtomicUsize::new(0) }
     }
 
-    pub(super) fn gate(&self) -> &Gate<Vec<u8>> {
+    pub(super) fn gate(&self) -> &Gate<Vec<u8>, Arc<Apart>> {
         &self.gate
     }
 

@@ -1,19 +1,19 @@
 //! What both kinds of pipe share: who has closed, who is next, and who waits.
 
 use super::failure::Failure;
-use super::limits::{Limit, Limits};
+use super::limits::{Limit, Place};
 use crate::error;
 use crate::park::{Unparker, park_until};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 /// One lock over the ends of a pipe and what lies between them.
-pub(super) struct Gate<T> {
+pub(super) struct Gate<T, L> {
     state: Mutex<State<T>>,
-    limits: Arc<Limits>,
+    limits: L,
 }
 
 pub(super) struct State<T> {
@@ -25,22 +25,24 @@ pub(super) struct State<T> {
 }
 
 /// One end. Its operations take turns, so that the bytes of one write stay together.
+#[derive(Default)]
 struct End {
-    status: Status,
+    closed: bool,
     /// Somebody has the turn.
     busy: bool,
-    /// Who wants the turn, first come first served. Whoever is taken out has got it.
-    queue: VecDeque<(u64, Unparker)>,
-    next: u64,
+    /// What it left for the other end when it was closed.
+    failure: Option<Failure>,
+    /// There once two have wanted the turn at the same time.
+    queue: Option<Box<Queue>>,
     /// Who has the turn and waits for the other end.
     waiting: Option<Unparker>,
 }
 
-/// Whether an end is still there, and what it left for the other one.
-enum Status {
-    Open,
-    Closed,
-    Failed(Failure),
+/// Who wants the turn, first come first served. Whoever is taken out has got it.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(u64, Unparker)>,
+    next: u64,
 }
 
 #[derive(Clone, Copy)]
@@ -54,26 +56,20 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl<T> Gate<T> {
+impl<T, L: Place> Gate<T, L> {
     pub(super) fn new(between: T) -> Self {
-        let end = || End {
-            status: Status::Open,
-            busy: false,
-            queue: VecDeque::new(),
-            next: 0,
-            waiting: None,
-        };
-        let state = State { reader: end(), writer: end(), plain: true, between };
-        Self { state: Mutex::new(state), limits: Arc::new(Limits::new()) }
+        let (reader, writer) = Default::default();
+        let state = State { reader, writer, plain: true, between };
+        Self { state: Mutex::new(state), limits: L::new() }
     }
 
-    pub(super) fn limits(&self) -> &Arc<Limits> {
+    pub(super) fn limits(&self) -> &L {
         &self.limits
     }
 
     #[inline]
     pub(super) fn limit(&self, side: Side) -> &Limit {
-        self.limits.of(side)
+        self.limits.limits().of(side)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State<T>> {
@@ -86,9 +82,9 @@ impl<T> Gate<T> {
         self.limit(side).close();
         state.plain = false;
         let end = state.end(side);
-        if matches!(end.status, Status::Open) {
-            end.status =
-                failure.map_or(Status::Closed, |error| Status::Failed(Failure::new(error)));
+        if !end.closed {
+            end.closed = true;
+            end.failure = failure.map(Failure::new);
         }
         // Those in the queues get their turn, one after another, and then see it for themselves.
         let waiting = [state.reader.waiting.take(), state.writer.waiting.take()];
@@ -152,14 +148,15 @@ impl<T> Gate<T> {
             end.busy = true;
             return Ok(state);
         }
-        let ticket = end.next;
-        end.next = ticket.wrapping_add(1);
-        end.queue.push_back((ticket, Unparker::current()));
+        let queue = end.queue.get_or_insert_default();
+        let ticket = queue.next;
+        queue.next = ticket.wrapping_add(1);
+        queue.waiting.push_back((ticket, Unparker::current()));
         loop {
             drop(state);
             let outcome = park(self.limit(side));
             state = self.lock();
-            let queue = &mut state.end(side).queue;
+            let queue = &mut state.end(side).queue.get_or_insert_default().waiting;
             let Some(place) = queue.iter().position(|(other, _)| *other == ticket) else {
                 // The turn may have come too late, and has to be passed on then.
                 return match self.limit(side).check() {
@@ -185,7 +182,8 @@ impl<T> Gate<T> {
         wake: Option<Unparker>,
     ) {
         let end = state.end(side);
-        let next = end.queue.pop_front().map(|(_, next)| next);
+        let next = end.queue.as_mut().and_then(|queue| queue.waiting.pop_front());
+        let next = next.map(|(_, next)| next);
         end.busy = next.is_some();
         drop(state);
         [wake, next].iter().flatten().for_each(Unparker::unpark);
@@ -223,26 +221,26 @@ impl<T> State<T> {
 
     #[inline]
     pub(super) fn both_open(&self) -> bool {
-        matches!((&self.reader.status, &self.writer.status), (Status::Open, Status::Open))
+        !self.reader.closed && !self.writer.closed
     }
 
     /// Why nothing can be written, when an end is closed; one's own comes first.
     pub(super) fn write_error(&self) -> Option<io::Error> {
-        match (&self.writer.status, &self.reader.status) {
-            (Status::Open, Status::Open) => None,
-            (Status::Open, Status::Closed) => Some(error::reader_gone()),
-            (Status::Open, Status::Failed(failure)) => Some(failure.error()),
-            _ => Some(error::closed()),
+        match (self.writer.closed, self.reader.closed, &self.reader.failure) {
+            (false, false, _) => None,
+            (false, true, None) => Some(error::reader_gone()),
+            (false, true, Some(failure)) => Some(failure.error()),
+            (true, ..) => Some(error::closed()),
         }
     }
 
     /// What a read answers when there is nothing to read, unless both ends are open.
     pub(super) fn read_end(&self) -> Option<io::Result<()>> {
-        match (&self.reader.status, &self.writer.status) {
-            (Status::Open, Status::Open) => None,
-            (Status::Open, Status::Closed) => Some(Ok(())),
-            (Status::Open, Status::Failed(failure)) => Some(Err(failure.error())),
-            _ => Some(Err(error::closed())),
+        match (self.reader.closed, self.writer.closed, &self.writer.failure) {
+            (false, false, _) => None,
+            (false, true, None) => Some(Ok(())),
+            (false, true, Some(failure)) => Some(Err(failure.error())),
+            (true, ..) => Some(Err(error::closed())),
         }
     }
 }

@@ -10,24 +10,26 @@
 #![allow(clippy::unnecessary_cast, reason = "the casts change a lifetime, which the lint misses")]
 
 use super::gate::{Gate, Side, State};
-use super::limits::Limit;
+use super::limits::{Limit, Limits};
 use crate::error;
 use crate::park::Unparker;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::ptr::NonNull;
 use std::sync::MutexGuard;
 
-/// What the ends of a rendezvous have left for each other.
+/// What the ends of a rendezvous have left for each other. It lies on the stack of who has left it,
+/// which costs a pipe that waits no room of its own.
 #[derive(Default)]
 pub(super) struct Desk {
-    given: Option<Given>,
-    wanted: Option<Wanted>,
+    given: Option<NonNull<Given>>,
+    wanted: Option<NonNull<Wanted>>,
 }
 
 /// A waiting writer's slices.
 struct Given {
     parts: *const [IoSlice<'static>],
     at: Cursor,
-    /// Its deadline had passed when the reader came: nothing is taken any more.
+    /// A reader came after the writer's deadline.
     late: bool,
 }
 
@@ -35,14 +37,12 @@ struct Given {
 struct Wanted {
     parts: *mut [IoSliceMut<'static>],
     at: Cursor,
-    /// Its deadline had passed when the writer came: nothing is put there any more.
+    /// A writer came after the reader's deadline.
     late: bool,
 }
 
-// SAFETY: it stands for a `&[IoSlice]`, which is `Send`.
-unsafe impl Send for Given {}
-// SAFETY: it stands for a `&mut [IoSliceMut]`, which is `Send`.
-unsafe impl Send for Wanted {}
+// SAFETY: it stands for a `&[IoSlice]` and a `&mut [IoSliceMut]`, which are `Send`.
+unsafe impl Send for Desk {}
 
 /// How far a list of slices has been gone through.
 #[derive(Clone, Copy)]
@@ -84,27 +84,41 @@ fn copy(from: &[IoSlice<'_>], f: &mut Cursor, to: &mut [IoSliceMut<'_>], t: &mut
     }
 }
 
+impl Given {
+    fn is_open(&self) -> bool {
+        self.at.left > 0 && !self.late
+    }
+}
+
+impl Wanted {
+    fn is_open(&self) -> bool {
+        self.at.moved == 0 && !self.late
+    }
+}
+
 impl Desk {
     /// Copies into the slices of a reader that waits and has got nothing so far; whether it did.
     /// `limit` is the reader's, and a reader that is late once stays so: the writer that it was
     /// too late for does not come back to it.
     pub(super) fn hand(&mut self, parts: &[IoSlice<'_>], at: &mut Cursor, limit: &Limit) -> bool {
-        match &mut self.wanted {
-            Some(wanted) if wanted.at.moved == 0 && !wanted.late => {
-                wanted.late = limit.check().is_err();
-                if wanted.late {
-                    return false;
-                }
-                // SAFETY: the slices lie on the desk, so their reader is within `want`, which
-                // takes them back before the borrow it was given ends. It needs the lock for
-                // that, which our caller holds while it has `&mut self`. The reader itself does
-                // not touch them meanwhile, and no other reference to them exists.
-                let room = unsafe { &mut *wanted.parts };
-                copy(parts, at, room, &mut wanted.at);
-                true
-            }
-            _ => false,
+        // SAFETY: what lies on the desk is there until its reader, within `want`, takes it back. It
+        // needs the lock for that, which our caller holds while it has `&mut self`, and does not
+        // touch it otherwise.
+        let Some(wanted) = self.wanted.as_mut().map(|wanted| unsafe { wanted.as_mut() }) else {
+            return false;
+        };
+        if !wanted.is_open() {
+            return false;
         }
+        wanted.late = limit.check().is_err();
+        if wanted.late {
+            return false;
+        }
+        // SAFETY: as above, and the slices are borrowed from within `want`, where nobody touches
+        // them, so that no other reference to them exists.
+        let room = unsafe { &mut *wanted.parts };
+        copy(parts, at, room, &mut wanted.at);
+        true
     }
 
     /// Copies out of the slices of a writer that waits. `None`: there is none; else whether it
@@ -115,14 +129,19 @@ impl Desk {
         at: &mut Cursor,
         limit: &Limit,
     ) -> Option<bool> {
-        let given = self.given.as_mut().filter(|given| given.at.left > 0 && !given.late)?;
+        // SAFETY: what lies on the desk is there until its writer, within `give`, takes it back. It
+        // needs the lock for that, which our caller holds while it has `&mut self`, and does not
+        // touch it otherwise.
+        let given = self.given.as_mut().map(|given| unsafe { given.as_mut() })?;
+        if !given.is_open() {
+            return None;
+        }
         given.late = limit.check().is_err();
         if given.late {
             return None;
         }
-        // SAFETY: the slices lie on the desk, so their writer is within `give`, which takes them
-        // back before the borrow it was given ends. It needs the lock for that, which our caller
-        // holds while it has `&mut self`. They are only read, here and by the writer.
+        // SAFETY: as above, and the slices are borrowed from within `give`; they are only read, here
+        // and there.
         let bytes = unsafe { &*given.parts };
         copy(bytes, &mut given.at, parts, at);
         Some(given.at.left == 0)
@@ -133,7 +152,7 @@ type Locked<'a> = MutexGuard<'a, State<Desk>>;
 
 /// Lends `parts` to the reader until all is taken or an end is closed. The caller has the turn.
 pub(super) fn give<'a>(
-    gate: &'a Gate<Desk>,
+    gate: &'a Gate<Desk, Limits>,
     mut state: Locked<'a>,
     parts: &[IoSlice<'_>],
     at: &mut Cursor,
@@ -143,19 +162,20 @@ pub(super) fn give<'a>(
     // A cast may lengthen the lifetime behind a raw pointer; whoever reads through it says why
     // it still lives.
     let parts = std::ptr::from_ref(parts) as *const [IoSlice<'static>];
-    state.between.given = Some(Given { parts, at: *at, late: false });
+    let mut given = Given { parts, at: *at, late: false };
+    let place = NonNull::from(&mut given);
+    state.between.given = Some(place);
     let mut outcome = Ok(());
-    while outcome.is_ok()
-        && state.both_open()
-        && state.between.given.as_ref().is_some_and(|given| given.at.left > 0 && !given.late)
-    {
+    // SAFETY: `given` is there until we return, and this is read under the lock.
+    while outcome.is_ok() && state.both_open() && unsafe { place.as_ref() }.is_open() {
         (state, outcome) = gate.wait(state, Side::Writer, wake.take());
     }
-    if let Some(given) = state.between.given.take() {
-        *at = given.at;
-        if given.late && outcome.is_ok() {
-            outcome = Err(error::timed_out());
-        }
+    state.between.given = None;
+    // SAFETY: as above, and nobody else can reach it any more.
+    let given = unsafe { place.as_ref() };
+    *at = given.at;
+    if given.late && outcome.is_ok() {
+        outcome = Err(error::timed_out());
     }
     std::mem::forget(stay);
     (state, outcome)
@@ -164,26 +184,27 @@ pub(super) fn give<'a>(
 /// Lends `parts` to the writer until something is there or an end is closed. The caller has the
 /// turn.
 pub(super) fn want<'a>(
-    gate: &'a Gate<Desk>,
+    gate: &'a Gate<Desk, Limits>,
     mut state: Locked<'a>,
     parts: &mut [IoSliceMut<'_>],
     at: &mut Cursor,
 ) -> (Locked<'a>, io::Result<()>) {
     let stay = Stay;
     let parts = std::ptr::from_mut(parts) as *mut [IoSliceMut<'static>];
-    state.between.wanted = Some(Wanted { parts, at: *at, late: false });
+    let mut wanted = Wanted { parts, at: *at, late: false };
+    let place = NonNull::from(&mut wanted);
+    state.between.wanted = Some(place);
     let mut outcome = Ok(());
-    while outcome.is_ok()
-        && state.both_open()
-        && state.between.wanted.as_ref().is_some_and(|wanted| wanted.at.moved == 0 && !wanted.late)
-    {
+    // SAFETY: `wanted` is there until we return, and this is read under the lock.
+    while outcome.is_ok() && state.both_open() && unsafe { place.as_ref() }.is_open() {
         (state, outcome) = gate.wait(state, Side::Reader, None);
     }
-    if let Some(wanted) = state.between.wanted.take() {
-        *at = wanted.at;
-        if wanted.late && outcome.is_ok() {
-            outcome = Err(error::timed_out());
-        }
+    state.between.wanted = None;
+    // SAFETY: as above, and nobody else can reach it any more.
+    let wanted = unsafe { place.as_ref() };
+    *at = wanted.at;
+    if wanted.late && outcome.is_ok() {
+        outcome = Err(error::timed_out());
     }
     std::mem::forget(stay);
     (state, outcome)

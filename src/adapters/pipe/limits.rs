@@ -4,15 +4,46 @@ use super::gate::Side;
 use crate::error;
 use crate::poll::Deadline;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-/// Apart from all that changes while bytes move, because a reader looks here before each byte that
-/// it hands out without the lock: two lines of the cache, for processors fetch them in pairs.
-#[repr(align(128))]
+/// Those of both ends.
 pub(super) struct Limits {
     reader: Limit,
     writer: Limit,
+}
+
+/// Limits apart from all that changes while bytes move, for a reader who looks here before each byte
+/// that it hands out without the lock: two lines of the cache, for processors fetch them in pairs.
+#[repr(align(128))]
+pub(super) struct Apart(Limits);
+
+/// Where a pipe keeps its limits.
+pub(super) trait Place {
+    fn new() -> Self;
+    fn limits(&self) -> &Limits;
+}
+
+impl Place for Limits {
+    fn new() -> Self {
+        Self::new()
+    }
+
+    fn limits(&self) -> &Limits {
+        self
+    }
+}
+
+impl Place for Arc<Apart> {
+    fn new() -> Self {
+        Self::new(Apart(Limits::new()))
+    }
+
+    #[inline]
+    fn limits(&self) -> &Limits {
+        &self.0
+    }
 }
 
 /// Changed under the lock of the pipe, and seen without it: who has changed it wakes whoever waits,
@@ -25,7 +56,7 @@ pub(super) struct Limit {
 }
 
 impl Limits {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         let limit = || Limit {
             set: AtomicBool::new(false),
             closed: AtomicBool::new(false),

@@ -50,7 +50,6 @@ mod writer;
 use self::buffered::Buffered;
 pub use self::control::Control;
 use self::gate::Side;
-use self::limits::Limits;
 pub use self::reader::Reader;
 use self::rendezvous::Rendezvous;
 pub use self::writer::Writer;
@@ -116,13 +115,6 @@ enum Channel {
 }
 
 impl Channel {
-    fn limits(&self) -> &Arc<Limits> {
-        match self {
-            Self::Rendezvous(pipe) => pipe.gate().limits(),
-            Self::Buffered(pipe) => pipe.gate().limits(),
-        }
-    }
-
     fn set_deadline(&self, side: Side, at: Option<Instant>) {
         match self {
             Self::Rendezvous(pipe) => pipe.gate().set_deadline(side, at),

@@ -2,7 +2,7 @@
 
 use super::buffered::Ahead;
 use super::gate::{Side, lock};
-use super::limits::Limits;
+use super::limits::{Apart, Place};
 use super::{Channel, Control};
 use crate::source::{Outcomes, Outlets, Piece, Source};
 use std::fmt;
@@ -24,14 +24,17 @@ const FILL: usize = 8 * 1024;
 /// buffer is otherwise answered `Ok(0)` at once.
 pub struct Reader {
     channel: Arc<Channel>,
-    /// Those of the channel.
-    limits: Arc<Limits>,
+    /// Those of the channel, if they are apart from it.
+    limits: Option<Arc<Apart>>,
     ahead: Mutex<Ahead>,
 }
 
 impl Reader {
     pub(super) fn new(channel: Arc<Channel>) -> Self {
-        let limits = Arc::clone(channel.limits());
+        let limits = match &*channel {
+            Channel::Buffered(pipe) => Some(Arc::clone(pipe.gate().limits())),
+            Channel::Rendezvous(_) => None,
+        };
         Self { channel, limits, ahead: Mutex::new(Ahead::default()) }
     }
 
@@ -79,7 +82,11 @@ impl Reader {
 
     #[inline]
     fn check(&self) -> io::Result<()> {
-        self.limits.of(Side::Reader).check()
+        match (&self.limits, &*self.channel) {
+            (Some(apart), _) => apart.limits().of(Side::Reader).check(),
+            (None, Channel::Rendezvous(pipe)) => pipe.gate().limit(Side::Reader).check(),
+            (None, Channel::Buffered(pipe)) => pipe.gate().limit(Side::Reader).check(),
+        }
     }
 
     #[inline]

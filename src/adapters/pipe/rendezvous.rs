@@ -2,10 +2,11 @@
 
 use super::gate::{Gate, Side};
 use super::lend::{Cursor, Desk, give, want};
+use super::limits::Limits;
 use std::io::{self, IoSlice, IoSliceMut};
 
 pub(super) struct Rendezvous {
-    gate: Gate<Desk>,
+    gate: Gate<Desk, Limits>,
 }
 
 impl Rendezvous {
@@ -13,7 +14,7 @@ impl Rendezvous {
         Self { gate: Gate::new(Desk::default()) }
     }
 
-    pub(super) fn gate(&self) -> &Gate<Desk> {
+    pub(super) fn gate(&self) -> &Gate<Desk, Limits> {
         &self.gate
     }
 
