@@ -36,6 +36,8 @@
 //!   options, and [`CopyError`].
 //! * [`pipe`], [`pipe_with_capacity`], [`duplex`](duplex()), [`duplex_with_capacity`]: pipes and connections in
 //!   memory, between threads, with deadlines.
+//! * [`stream`]: descriptors with deadlines that seem to block. [`task`]: flows of control that cost less
+//!   than threads, for which they block no thread.
 //! * [`source`]: what streams say of themselves. Needed only for types of your own.
 #![cfg_attr(
     feature = "iotest",
@@ -72,8 +74,12 @@
 //!
 //! # Safety
 //!
-//! `unsafe` is denied but for the system calls and the slices that the in-memory pipe lends from
-//! one thread to another. No type of this crate asks anything of its user by `unsafe`.
+//! No type of this crate asks anything of its user by `unsafe`. But with stackful tasks, code of
+//! others that relies by `unsafe` on the calls of a thread being nested is wrong: see
+//! [`task`](task#safety).
+//!
+//! Inside, `unsafe` is denied but for the system calls, the slices that the in-memory pipe lends from one
+//! thread to another, and the stacks of tasks.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod adapters;
