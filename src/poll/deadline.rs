@@ -1,9 +1,9 @@
 //! A point in time that can be moved while somebody waits for it.
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, aqueduct_loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(test, aqueduct_loom)))]
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -68,7 +68,7 @@ fn nanoseconds(at: Instant) -> u64 {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
 

@@ -139,7 +139,7 @@ impl Side {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
     use std::io::ErrorKind;

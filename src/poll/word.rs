@@ -25,9 +25,9 @@
 //! deadline store followed by "wake somebody if he is parked" does lose wakes: the store may still be
 //! unseen when the waiter looks, and the waiter still unseen when the setter looks.)
 
-#[cfg(all(test, loom))]
+#[cfg(all(test, aqueduct_loom))]
 use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(all(test, loom)))]
+#[cfg(not(all(test, aqueduct_loom)))]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const READY: u64 = 1 << 0;
@@ -140,7 +140,7 @@ impl Word {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
 
@@ -200,5 +200,5 @@ mod tests {
 }
 
 /// Every order in which the threads' steps can fall is tried: see [`loom`].
-#[cfg(all(test, loom))]
+#[cfg(all(test, aqueduct_loom))]
 mod loom_models;

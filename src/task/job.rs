@@ -2,29 +2,19 @@
 
 use super::JoinError;
 use super::office::Office;
+use super::permit::Permit;
 use crate::park::Unparker;
 use std::io;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 
-/// It runs, or waits to be run, and nobody has woken it.
-const RUNNING: u8 = 0;
-/// It has stopped, and whoever wakes it has to see that it runs.
-const PARKED: u8 = 1;
-/// It was woken.
-const WOKEN: u8 = 2;
-
 /// What wakes and cancels a task need of it.
-///
-/// Only the change from `PARKED` to `WOKEN` hands the task to its worker, and only the task makes it
-/// `PARKED`, so it is in the queue at most once, and never after its end.
 #[derive(Debug)]
 pub(super) struct Core {
-    state: AtomicU8,
-    cancelled: AtomicBool,
+    permit: Permit,
     /// Where its worker keeps it; set before it can first park.
     place: AtomicU32,
     office: Arc<Office>,
@@ -34,13 +24,7 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(office: Arc<Office>, name: Option<Box<str>>) -> Self {
-        Self {
-            state: AtomicU8::new(RUNNING),
-            cancelled: AtomicBool::new(false),
-            place: AtomicU32::new(0),
-            office,
-            name: name.map(Box::new),
-        }
+        Self { permit: Permit::new(), place: AtomicU32::new(0), office, name: name.map(Box::new) }
     }
 
     pub(super) fn name(&self) -> Option<&str> {
@@ -51,37 +35,34 @@ impl Core {
         self.place.store(place, Ordering::Relaxed);
     }
 
-    pub(super) fn wake(&self) {
-        if self.state.swap(WOKEN, Ordering::AcqRel) == PARKED {
+    /// Has it run if `stopped`.
+    fn run_if(&self, stopped: bool) {
+        if stopped {
             self.office.wake(self.place.load(Ordering::Relaxed));
         }
     }
 
+    pub(super) fn wake(&self) {
+        self.run_if(self.permit.wake());
+    }
+
     /// All its waits fail from now on, the one under way too.
     pub(super) fn cancel(&self) {
-        // The swap in `wake` publishes it: who parks later finds the task woken and looks again.
-        self.cancelled.store(true, Ordering::Relaxed);
-        self.wake();
+        self.run_if(self.permit.cancel());
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Relaxed)
+        self.permit.is_cancelled()
     }
 
-    /// Announces that the task, which is running, stops; `false` if it was woken before, which is
-    /// forgotten then.
+    /// As [`Permit::park`].
     pub(super) fn park(&self) -> bool {
-        let parked =
-            self.state.compare_exchange(RUNNING, PARKED, Ordering::AcqRel, Ordering::Acquire);
-        if parked.is_err() {
-            self.unpark();
-        }
-        parked.is_ok()
+        self.permit.park()
     }
 
-    /// The task runs again.
+    /// As [`Permit::unpark`].
     pub(super) fn unpark(&self) {
-        self.state.swap(RUNNING, Ordering::Acquire);
+        self.permit.unpark();
     }
 }
 

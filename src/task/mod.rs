@@ -61,10 +61,12 @@
 //! crate `scoped-tls` is an example. Entered spans of `tracing`, and locks of std that are held across
 //! a wait, misbehave as well, although soundly.
 
+mod bell;
 mod carrier;
 mod job;
 mod join;
 mod office;
+mod permit;
 mod pool;
 mod runtime;
 mod scope;

@@ -1,20 +1,14 @@
 //! What other threads need of a worker: where to leave news, and how to wake it.
 
+use super::bell::Bell;
 use super::job::Run;
 use super::worker;
 use crate::poll::{Netpoll, Registry};
 use std::fmt;
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// The worker is at work and has no news.
-const WORKING: u8 = 0;
-/// The worker sleeps.
-const ASLEEP: u8 = 1;
-/// There is news, and whoever brought it first has woken the worker if it slept.
-const RUNG: u8 = 2;
 
 /// News for a worker.
 pub(super) enum Post {
@@ -29,9 +23,7 @@ pub(super) enum Post {
 /// The side of a worker that others see.
 pub(super) struct Office {
     pub(super) registry: Arc<Registry>,
-    /// One read-modify-write of it is all that news and sleep have to agree on: news is left before
-    /// the bell is rung, and the worker collects it after it has taken the ring back.
-    bell: AtomicU8,
+    bell: Bell,
     inbox: Mutex<Inbox>,
     /// Tasks that it has taken in and that have not ended. Only the worker writes it.
     live: AtomicUsize,
@@ -49,7 +41,7 @@ impl Office {
     pub(super) fn new() -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
             registry: Registry::new(true)?,
-            bell: AtomicU8::new(WORKING),
+            bell: Bell::new(),
             inbox: Mutex::default(),
             live: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
@@ -75,19 +67,15 @@ impl Office {
         }
         inbox.posts.push(post);
         drop(inbox);
-        self.ring();
-        Ok(())
-    }
-
-    fn ring(&self) {
-        if self.bell.swap(RUNG, Ordering::AcqRel) == ASLEEP {
+        if self.bell.ring() {
             self.registry.backend.wake();
         }
+        Ok(())
     }
 
     /// Whether [`collect`](Self::collect) would find something.
     pub(super) fn has_news(&self) -> bool {
-        self.bell.load(Ordering::Relaxed) == RUNG
+        self.bell.is_rung()
     }
 
     /// How many tasks it has.
@@ -110,25 +98,18 @@ impl Office {
 
     /// Moves all news to `posts`.
     pub(super) fn collect(&self, posts: &mut Vec<Post>) {
-        self.bell.swap(WORKING, Ordering::AcqRel);
+        self.bell.answer();
         mem::swap(posts, &mut self.inbox().posts);
     }
 
     /// Sleeps by `wait`, unless there is news.
     pub(super) fn sleep(&self, wait: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
-        let asleep =
-            self.bell.compare_exchange(WORKING, ASLEEP, Ordering::AcqRel, Ordering::Acquire);
-        if asleep.is_err() {
+        if !self.bell.doze() {
             return Ok(());
         }
         let result = wait();
-        self.awake();
+        self.bell.rise();
         result
-    }
-
-    /// The worker sleeps no more, if it did.
-    pub(super) fn awake(&self) {
-        let _ = self.bell.compare_exchange(ASLEEP, WORKING, Ordering::AcqRel, Ordering::Acquire);
     }
 
     /// Nothing more is taken in; what was left last.
