@@ -87,6 +87,7 @@ pub mod copy;
 mod error;
 #[cfg(any(test, feature = "iotest"))]
 pub mod iotest;
+pub mod net;
 mod park;
 pub mod poll;
 pub mod source;

@@ -107,6 +107,27 @@ pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Res
     result
 }
 
+/// Waits until `at` for what no descriptor tells of. Events of the side are no reason to go on.
+///
+/// # Errors
+///
+/// As [`wait`].
+pub(crate) fn pause(side: &Side, at: Instant) -> io::Result<()> {
+    let me = Unparker::current();
+    loop {
+        let round = side.begin()?;
+        if at <= Instant::now() {
+            return Ok(());
+        }
+        if side.park(round.seen, &me) {
+            let until = round.deadline.map_or(at, |deadline| deadline.min(at));
+            let result = park::park_until(Some(until));
+            side.unpark();
+            result?;
+        }
+    }
+}
+
 /// Puts the caller into each stream's word and gathers the deadlines; `None` if something has
 /// happened already.
 fn announce(
