@@ -31,12 +31,14 @@ fn elsewhere<T: Send + 'static>(
 ) -> Result<Result<T>> {
     let answer = Arc::new(Mutex::new(None));
     let (place, caller) = (Arc::clone(&answer), Unparker::current());
-    thread::Builder::new().name("aqueduct-resolve".to_owned()).spawn(move || {
+    let thread = thread::Builder::new().name("resolve".to_owned());
+    let started = thread.spawn(move || {
         let result = catch_unwind(AssertUnwindSafe(call));
         let result = result.unwrap_or_else(|_| Err(error::lookup_panicked()));
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         caller.unpark();
-    })?;
+    });
+    started.map_err(|e| error::no_thread(&e))?;
     loop {
         if let Some(result) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(result);
