@@ -176,8 +176,7 @@ fn two_thousand_connections_are_open_at_once() {
                 }
             });
             let client = Waiting::start(way, 0, move || {
-                let all: Vec<_> =
-                    (0..MANY).map(|_| TcpStream::connect(address).unwrap()).collect();
+                let all: Vec<_> = (0..MANY).map(|_| TcpStream::connect(address).unwrap()).collect();
                 for (i, mut connection) in (0..).zip(&all) {
                     connection.write_all(&u32::to_be_bytes(i)).unwrap();
                 }

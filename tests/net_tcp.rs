@@ -349,7 +349,8 @@ fn a_shutdown_wakes_who_reads() {
 fn what_is_peeked_at_stays() {
     on_all_ways("peek", |way| {
         let (client, mut server) = pair();
-        let writer = Waiting::start(way, 1, move || { &client }.write_all(b"look").map(|()| client));
+        let writer =
+            Waiting::start(way, 1, move || { &client }.write_all(b"look").map(|()| client));
         let mut buf = [0; 8];
         let n = server.peek(&mut buf).unwrap();
         assert!(0 < n && buf.starts_with(&b"look"[..n]));

@@ -5,8 +5,9 @@ use crate::stream::{Control, IntoStdError, Stream};
 use crate::sys::net::{self, SocketAddrAny};
 use crate::sys::{Manner, Nowait};
 use std::fmt;
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A socket whose messages have boundaries: a [`UdpSocket`](super::UdpSocket) or a
@@ -17,13 +18,20 @@ use std::time::{Duration, Instant};
 /// Threads may share a socket; of each direction they take turns.
 pub struct Datagram<T: AsFd> {
     pub(super) stream: Stream<T>,
+    /// Nothing is received any more. The system ends a call that blocks then, but goes on to
+    /// say of a non-blocking one that it would block, and that the socket can be read.
+    pub(super) ended: AtomicBool,
 }
 
 stands_on_stream!(Datagram);
 
 impl<T: AsFd> Datagram<T> {
+    fn over(stream: Stream<T>) -> Self {
+        Self { stream, ended: AtomicBool::new(false) }
+    }
+
     pub(super) fn made(io: T) -> Self {
-        Self { stream: Stream::made(io, Manner::SOCKET) }
+        Self::over(Stream::made(io, Manner::SOCKET))
     }
 
     /// Receives a message into `buf` and tells its length.
@@ -33,7 +41,7 @@ impl<T: AsFd> Datagram<T> {
     /// `TimedOut` after the deadline, `NotConnected` after a close, those of recv(2) else: that a
     /// peer to which something was sent is not there (`ConnectionRefused`), for one.
     pub fn recv(&self, buf: &mut [u8]) -> Result<usize> {
-        self.stream.reading()?.perform(|fd| Nowait::Socket.read(fd, buf))
+        self.receiving(|fd| Nowait::Socket.read(fd, buf))
     }
 
     /// As [`recv`](Self::recv), and leaves the message where it is.
@@ -42,7 +50,7 @@ impl<T: AsFd> Datagram<T> {
     ///
     /// As there.
     pub fn peek(&self, buf: &mut [u8]) -> Result<usize> {
-        self.stream.reading()?.perform(|fd| Nowait::Socket.peek(fd, buf))
+        self.receiving(|fd| Nowait::Socket.peek(fd, buf))
     }
 
     /// Sends a message to the peer that the socket is connected to, whole.
@@ -85,6 +93,23 @@ impl<T: AsFd> Datagram<T> {
         buf: &mut [u8],
         peek: bool,
     ) -> Result<(usize, Option<SocketAddrAny>)> {
-        self.stream.reading()?.perform(|fd| net::recv_from(fd, buf, peek))
+        self.receiving(|fd| net::recv_from(fd, buf, peek))
+    }
+
+    /// Receives by `call`; nothing at all, once nothing comes any more.
+    fn receiving<R: Default>(
+        &self,
+        mut call: impl FnMut(BorrowedFd<'_>) -> Result<R>,
+    ) -> Result<R> {
+        self.stream.reading()?.perform(|fd| match call(fd) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && self.has_ended() => {
+                Ok(R::default())
+            }
+            done => done,
+        })
+    }
+
+    fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 }

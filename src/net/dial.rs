@@ -104,12 +104,7 @@ pub(super) fn unix(address: &UnixAddr, until: Option<Instant>) -> Result<UnixStr
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
-        let now = Instant::now();
-        if until.is_some_and(|at| at <= now) {
-            return Err(error::timed_out());
-        }
-        let at = now + backoff.next();
-        poll::pause(&stream.desc().write, until.map_or(at, |until| until.min(at)))?;
+        poll::pause(&stream.desc().write, backoff.next(), until)?;
     }
 }
 

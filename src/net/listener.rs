@@ -21,8 +21,12 @@ pub struct Listener<T: AsFd> {
 stands_on_stream!(Listener);
 
 impl<T: AsFd> Listener<T> {
+    fn over(stream: Stream<T>) -> Self {
+        Self { stream }
+    }
+
     pub(super) fn made(io: T, manner: Manner) -> Self {
-        Self { stream: Stream::made(io, manner) }
+        Self::over(Stream::made(io, manner))
     }
 
     /// Until when `accept` may wait; `None` is for ever.

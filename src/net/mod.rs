@@ -71,6 +71,8 @@ mod dial;
 mod listener;
 mod resolve;
 mod tcp;
+#[cfg(all(test, target_os = "linux", not(miri)))]
+mod tests;
 mod udp;
 mod unix;
 
@@ -92,7 +94,7 @@ macro_rules! stands_on_stream {
             ///
             /// Those of fstat(2) and fcntl(2).
             pub fn from_std(io: T) -> Result<Self> {
-                Ok(Self { stream: Stream::from_std(io)? })
+                Stream::from_std(io).map(Self::over)
             }
 
             /// Gives the socket back, blocking as std has it, or as it was when it was taken over.
@@ -102,7 +104,7 @@ macro_rules! stands_on_stream {
             /// Those of fcntl(2), with the socket.
             pub fn into_std(self) -> std::result::Result<T, IntoStdError<Self>> {
                 self.stream.into_std().map_err(|IntoStdError { stream, source }| IntoStdError {
-                    stream: Self { stream },
+                    stream: Self::over(stream),
                     source,
                 })
             }

@@ -12,6 +12,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// A connection within the machine: a [`Stream`] of std's.
@@ -342,12 +343,21 @@ impl Datagram<std::os::unix::net::UnixDatagram> {
         self.get_ref().peer_addr()
     }
 
-    /// Ends one direction or both: the peer's messages, or this end's, are refused.
+    /// Ends one direction or both: sending fails with `BrokenPipe` then; to receive is to get 0
+    /// bytes, once what came before was received. What waits is woken. To be called here, not on what
+    /// [`get_ref`](Self::get_ref) lends.
     ///
     /// # Errors
     ///
     /// Those of shutdown(2).
     pub fn shutdown(&self, how: Shutdown) -> Result<()> {
-        self.get_ref().shutdown(how)
+        let before = self.ended.load(Ordering::Acquire);
+        // Before the system wakes who receives.
+        self.ended.store(before || how != Shutdown::Write, Ordering::Release);
+        let done = self.get_ref().shutdown(how);
+        if done.is_err() {
+            self.ended.store(before, Ordering::Release);
+        }
+        done
     }
 }

@@ -2,13 +2,14 @@
 
 use super::side::{Round, Side};
 use super::{Desc, here};
+use crate::error;
 use crate::park::{self, Unparker};
 use crate::sys::{self, Watch};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,21 +108,23 @@ pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Res
     result
 }
 
-/// Waits until `at` for what no descriptor tells of. Events of the side are no reason to go on.
+/// Waits for `length`, for what no descriptor tells of. Events of the side are no reason to go on.
 ///
 /// # Errors
 ///
-/// As [`wait`].
-pub(crate) fn pause(side: &Side, at: Instant) -> io::Result<()> {
+/// As [`wait`], and `TimedOut` if `until` comes first.
+pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io::Result<()> {
     let me = Unparker::current();
+    let at = Instant::now() + length;
+    let end = until.map_or(at, |until| until.min(at));
     loop {
         let round = side.begin()?;
-        if at <= Instant::now() {
-            return Ok(());
+        if end <= Instant::now() {
+            return if end < at { Err(error::timed_out()) } else { Ok(()) };
         }
         if side.park(round.seen, &me) {
-            let until = round.deadline.map_or(at, |deadline| deadline.min(at));
-            let result = park::park_until(Some(until));
+            let wake = round.deadline.map_or(end, |deadline| deadline.min(end));
+            let result = park::park_until(Some(wake));
             side.unpark();
             result?;
         }

@@ -1,7 +1,6 @@
 //! What the sockets above need of a stream: one made of a known descriptor, and calls of their own.
 
 use super::{Inner, Stream};
-use crate::error;
 use crate::park::Turn;
 use crate::poll::{self, Desc, Side, Wait, What};
 use crate::sys::Manner;
@@ -66,12 +65,7 @@ impl<T: AsFd> Op<'_, T> {
 
     /// Waits for `length`, for what no descriptor tells of.
     pub(crate) fn pause(&self, length: Duration) -> Result<()> {
-        let now = Instant::now();
-        if self.until.is_some_and(|until| until <= now) {
-            return Err(error::timed_out());
-        }
-        let at = now + length;
-        poll::pause(self.side, self.until.map_or(at, |until| until.min(at)))
+        poll::pause(self.side, length, self.until)
     }
 
     /// Until when it may wait, as far as that is known now.

@@ -143,7 +143,7 @@ pub(crate) fn from_unix(address: Option<SocketAddrAny>) -> io::Result<UnixAddr> 
         return UnixAddr::from_pathname(OsStr::from_bytes(path)).or_else(|_| unnamed());
     }
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    if let Some(name) = address.abstract_name() {
+    if let Some(name) = address.abstract_name().filter(|name| !name.is_empty()) {
         return UnixAddr::from_abstract_name(name);
     }
     unnamed()
