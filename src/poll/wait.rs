@@ -169,3 +169,47 @@ fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::sync::mpsc;
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_pause_is_as_long_as_it_should_be_whatever_happens_on_the_descriptor() {
+        let desc = Desc::new();
+        let start = Instant::now();
+        desc.read.ready(false);
+        thread::scope(|scope| {
+            scope.spawn(|| desc.read.ready(true));
+            pause(&desc.read, Duration::from_millis(5), None).unwrap();
+        });
+        assert!(start.elapsed() >= Duration::from_millis(5));
+        let until = Some(start + Duration::from_millis(8));
+        let late = pause(&desc.read, LONG, until).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        assert!(Some(Instant::now()) >= until, "early");
+    }
+
+    #[test]
+    fn a_deadline_and_a_close_end_a_pause() {
+        let ends: [(fn(&Side), ErrorKind); 2] = [
+            (|side| side.set_deadline(Some(Instant::now())), ErrorKind::TimedOut),
+            (Side::close, ErrorKind::NotConnected),
+        ];
+        for (end, kind) in ends {
+            let desc = Desc::new();
+            let (tell, hear) = mpsc::channel();
+            let waiting = Arc::clone(&desc);
+            thread::spawn(move || tell.send(pause(&waiting.read, LONG, None)));
+            end(&desc.read);
+            let result = hear.recv_timeout(Duration::from_secs(60)).expect("it is woken");
+            assert_eq!(result.unwrap_err().kind(), kind);
+        }
+    }
+}

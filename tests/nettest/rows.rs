@@ -1,7 +1,7 @@
 //! Rows of tables in Go's tests of net and os, of deadlines, pipes, fifos and close races.
 
 use crate::conn::Conn;
-use crate::kit::{PATIENCE, Waiting, Way, noise, on_all_ways, streams, tcp, unix};
+use crate::kit::{PATIENCE, Waiting, noise, on_all_ways, streams, tcp, unix};
 use aqueduct::stream::Stream;
 use aqueduct::{Copier, copy};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
