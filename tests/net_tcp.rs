@@ -68,20 +68,22 @@ fn both_ends_know_each_other() {
 
 #[test]
 fn what_was_made_is_non_blocking_and_closed_on_exec() {
-    let (listener, address) = listener();
-    let client = TcpStream::connect(address).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    for fd in [listener.as_fd(), client.as_fd(), server.as_fd()] {
-        assert!(fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK));
-        assert!(fcntl_getfd(fd).unwrap().contains(FdFlags::CLOEXEC));
-    }
-    // std's block.
-    let flags = [
-        fcntl_getfl(listener.into_std().unwrap()).unwrap(),
-        fcntl_getfl(client.into_std().unwrap()).unwrap(),
-        fcntl_getfl(server.into_std().unwrap()).unwrap(),
-    ];
-    assert!(flags.iter().all(|flags| !flags.contains(OFlags::NONBLOCK)));
+    on_all_ways("what was made is non blocking and closed on exec", |_| {
+        let (listener, address) = listener();
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        for fd in [listener.as_fd(), client.as_fd(), server.as_fd()] {
+            assert!(fcntl_getfl(fd).unwrap().contains(OFlags::NONBLOCK));
+            assert!(fcntl_getfd(fd).unwrap().contains(FdFlags::CLOEXEC));
+        }
+        // std's block.
+        let flags = [
+            fcntl_getfl(listener.into_std().unwrap()).unwrap(),
+            fcntl_getfl(client.into_std().unwrap()).unwrap(),
+            fcntl_getfl(server.into_std().unwrap()).unwrap(),
+        ];
+        assert!(flags.iter().all(|flags| !flags.contains(OFlags::NONBLOCK)));
+    });
 }
 
 #[test]
@@ -112,9 +114,11 @@ fn where_nobody_listens_it_is_refused() {
 
 #[test]
 fn where_no_way_leads_that_is_said() {
-    // No connection leads to a group.
-    let lost = TcpStream::connect("224.0.0.1:9").unwrap_err();
-    assert_eq!(lost.kind(), ErrorKind::NetworkUnreachable);
+    on_all_ways("where no way leads that is said", |_| {
+        // No connection leads to a group.
+        let lost = TcpStream::connect("224.0.0.1:9").unwrap_err();
+        assert_eq!(lost.kind(), ErrorKind::NetworkUnreachable);
+    });
 }
 
 #[test]
@@ -135,19 +139,23 @@ fn who_does_not_answer_is_waited_for_until_the_deadline() {
 
 #[test]
 fn past_the_deadline_nothing_is_tried() {
-    let (listener, address) = listener();
-    let late = TcpStream::connect_deadline(address, Some(Instant::now())).unwrap_err();
-    assert_eq!(late.kind(), ErrorKind::TimedOut);
-    let late = TcpStream::connect_timeout(address, Duration::ZERO).unwrap_err();
-    assert_eq!(late.kind(), ErrorKind::TimedOut);
-    listener.set_timeout(Some(ms(2)));
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut, "nobody came");
+    on_all_ways("past the deadline nothing is tried", |_| {
+        let (listener, address) = listener();
+        let late = TcpStream::connect_deadline(address, Some(Instant::now())).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        let late = TcpStream::connect_timeout(address, Duration::ZERO).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        listener.set_timeout(Some(ms(2)));
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut, "nobody came");
+    });
 }
 
 #[test]
 fn a_timeout_beyond_all_time_is_none() {
-    let (_listener, address) = listener();
-    TcpStream::connect_timeout(address, Duration::MAX).unwrap();
+    on_all_ways("a timeout beyond all time is none", |_| {
+        let (_listener, address) = listener();
+        TcpStream::connect_timeout(address, Duration::MAX).unwrap();
+    });
 }
 
 #[test]
@@ -248,24 +256,26 @@ fn names_that_have_no_address_and_texts_that_are_none() {
 
 #[test]
 fn over_ipv6_as_well() {
-    let Ok(listener) = TcpListener::bind("[::1]:0") else {
-        eprintln!("NOT RUN: no IPv6 here");
-        return;
-    };
-    let address = listener.local_addr().unwrap();
-    let mut client = TcpStream::connect(address).unwrap();
-    let (mut server, from) = listener.accept().unwrap();
-    assert!(from.is_ipv6());
-    assert_eq!(from, client.local_addr().unwrap());
-    client.write_all(b"six").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    let mut text = String::new();
-    server.read_to_string(&mut text).unwrap();
-    assert_eq!(text, "six");
-    // A name with addresses of both families, of which one answers.
-    let other = SocketAddr::from(([127, 0, 0, 1], address.port()));
-    TcpStream::connect(vec![other, address]).unwrap();
-    TcpStream::connect(vec![address, other]).unwrap();
+    on_all_ways("over ipv6 as well", |_| {
+        let Ok(listener) = TcpListener::bind("[::1]:0") else {
+            eprintln!("NOT RUN: no IPv6 here");
+            return;
+        };
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).unwrap();
+        let (mut server, from) = listener.accept().unwrap();
+        assert!(from.is_ipv6());
+        assert_eq!(from, client.local_addr().unwrap());
+        client.write_all(b"six").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        let mut text = String::new();
+        server.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "six");
+        // A name with addresses of both families, of which one answers.
+        let other = SocketAddr::from(([127, 0, 0, 1], address.port()));
+        TcpStream::connect(vec![other, address]).unwrap();
+        TcpStream::connect(vec![address, other]).unwrap();
+    });
 }
 
 #[test]
@@ -365,57 +375,63 @@ fn what_is_peeked_at_stays() {
 
 #[test]
 fn nodelay_is_off_until_it_is_set_and_handed_down_by_a_listener() {
-    let (client, server) = pair();
-    assert!(!client.nodelay().unwrap() && !server.nodelay().unwrap());
-    client.set_nodelay(true).unwrap();
-    assert!(client.nodelay().unwrap());
-    let listener = TcpListener::builder().nodelay(true).bind("127.0.0.1:0").unwrap();
-    let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    on_all_ways("nodelay is off until it is set and handed down by a listener", |_| {
+        let (client, server) = pair();
+        assert!(!client.nodelay().unwrap() && !server.nodelay().unwrap());
+        client.set_nodelay(true).unwrap();
+        assert!(client.nodelay().unwrap());
+        let listener = TcpListener::builder().nodelay(true).bind("127.0.0.1:0").unwrap();
+        let _client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        assert!(listener.accept().unwrap().0.nodelay().unwrap());
+    });
 }
 
 #[test]
 fn an_address_is_had_by_one_listener_unless_all_share_it() {
-    let (_listener, address) = listener();
-    assert_eq!(TcpListener::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
-    let sharing = TcpListener::builder().reuse_port(true);
-    assert_eq!(sharing.bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+    on_all_ways("an address is had by one listener unless all share it", |_| {
+        let (_listener, address) = listener();
+        assert_eq!(TcpListener::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        let sharing = TcpListener::builder().reuse_port(true);
+        assert_eq!(sharing.bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
 
-    let first = sharing.bind("127.0.0.1:0").unwrap();
-    let address = first.local_addr().unwrap();
-    let second = sharing.bind(address).unwrap();
-    assert_eq!(TcpListener::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
-    // Each connection comes in at one of them.
-    let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
-    let counts = kit::within("both listeners", move || {
-        let mut counts = [0, 0];
-        while counts.iter().sum::<usize>() < clients.len() {
-            for (listener, count) in [&first, &second].into_iter().zip(&mut counts) {
-                listener.set_timeout(Some(ms(1)));
-                *count += listener.incoming().take_while(Result::is_ok).count();
+        let first = sharing.bind("127.0.0.1:0").unwrap();
+        let address = first.local_addr().unwrap();
+        let second = sharing.bind(address).unwrap();
+        assert_eq!(TcpListener::bind(address).unwrap_err().kind(), ErrorKind::AddrInUse);
+        // Each connection comes in at one of them.
+        let clients: Vec<_> = (0..64).map(|_| TcpStream::connect(address).unwrap()).collect();
+        let counts = kit::within("both listeners", move || {
+            let mut counts = [0, 0];
+            while counts.iter().sum::<usize>() < clients.len() {
+                for (listener, count) in [&first, &second].into_iter().zip(&mut counts) {
+                    listener.set_timeout(Some(ms(1)));
+                    *count += listener.incoming().take_while(Result::is_ok).count();
+                }
             }
-        }
-        counts
+            counts
+        });
+        assert!(counts.iter().all(|&n| n > 0), "{counts:?}");
+        let second = sharing.bind(address).unwrap();
+        // Of several addresses the first that can be had is.
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        assert_ne!(TcpListener::bind(vec![address, free]).unwrap().local_addr().unwrap(), address);
+        drop(second);
     });
-    assert!(counts.iter().all(|&n| n > 0), "{counts:?}");
-    let second = sharing.bind(address).unwrap();
-    // Of several addresses the first that can be had is.
-    let free = SocketAddr::from(([127, 0, 0, 1], 0));
-    assert_ne!(TcpListener::bind(vec![address, free]).unwrap().local_addr().unwrap(), address);
-    drop(second);
 }
 
 #[test]
 fn an_address_is_had_again_though_connections_linger() {
-    let (listener, address) = listener();
-    let client = TcpStream::connect(address).unwrap();
-    let (server, _) = listener.accept().unwrap();
-    // Who closes first lingers, and that is the end at the listener's port.
-    drop(server);
-    drop(listener);
-    assert_eq!({ &client }.read(&mut [0; 8]).unwrap(), 0);
-    drop(client);
-    TcpListener::bind(address).unwrap();
+    on_all_ways("an address is had again though connections linger", |_| {
+        let (listener, address) = listener();
+        let client = TcpStream::connect(address).unwrap();
+        let (server, _) = listener.accept().unwrap();
+        // Who closes first lingers, and that is the end at the listener's port.
+        drop(server);
+        drop(listener);
+        assert_eq!({ &client }.read(&mut [0; 8]).unwrap(), 0);
+        drop(client);
+        TcpListener::bind(address).unwrap();
+    });
 }
 
 #[test]
@@ -440,18 +456,20 @@ fn accepted_and_dialled_connections_are_moved_by_the_kernel() {
 
 #[test]
 fn a_connection_from_a_plain_thread_is_used_through_a_poller_and_back() {
-    // Its word was left as connecting had it.
-    let (client, mut server) = pair();
-    let client = Waiting::start(Way::Local, 0, move || {
-        let mut client = client;
-        client.write_all(&noise(1 << 16, 1)).unwrap();
-        assert_eq!(client.read(&mut [0; 8]).unwrap(), 4);
-        client
+    on_all_ways("a connection from a plain thread is used through a poller and back", |_| {
+        // Its word was left as connecting had it.
+        let (client, mut server) = pair();
+        let client = Waiting::start(Way::Local, 0, move || {
+            let mut client = client;
+            client.write_all(&noise(1 << 16, 1)).unwrap();
+            assert_eq!(client.read(&mut [0; 8]).unwrap(), 4);
+            client
+        });
+        server.read_exact(&mut vec![0; 1 << 16]).unwrap();
+        server.write_all(b"here").unwrap();
+        let mut client = client.join();
+        server.write_all(b"there").unwrap();
+        let mut buf = [0; 5];
+        client.read_exact(&mut buf).unwrap();
     });
-    server.read_exact(&mut vec![0; 1 << 16]).unwrap();
-    server.write_all(b"here").unwrap();
-    let mut client = client.join();
-    server.write_all(b"there").unwrap();
-    let mut buf = [0; 5];
-    client.read_exact(&mut buf).unwrap();
 }

@@ -101,12 +101,14 @@ fn a_peer_that_is_not_there_is_told_of() {
 
 #[test]
 fn too_long_a_message_is_refused_whole() {
-    let (a, b) = (socket(), socket());
-    let to = b.local_addr().unwrap();
-    let long = a.send_to(&vec![0; 70_000], to).unwrap_err();
-    assert_eq!(long.raw_os_error(), Some(rustix::io::Errno::MSGSIZE.raw_os_error()));
-    b.set_read_timeout(Some(ms(1)));
-    assert_eq!(b.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    on_all_ways("too long a message is refused whole", |_| {
+        let (a, b) = (socket(), socket());
+        let to = b.local_addr().unwrap();
+        let long = a.send_to(&vec![0; 70_000], to).unwrap_err();
+        assert_eq!(long.raw_os_error(), Some(rustix::io::Errno::MSGSIZE.raw_os_error()));
+        b.set_read_timeout(Some(ms(1)));
+        assert_eq!(b.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+    });
 }
 
 #[test]
@@ -157,20 +159,24 @@ fn names_and_several_addresses() {
 
 #[test]
 fn options_are_stds() {
-    let a = socket();
-    a.get_ref().set_broadcast(true).unwrap();
-    assert!(a.get_ref().broadcast().unwrap());
-    let std = a.into_std().unwrap();
-    assert!(std.broadcast().unwrap());
-    assert!(!rustix::fs::fcntl_getfl(std).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    on_all_ways("options are stds", |_| {
+        let a = socket();
+        a.get_ref().set_broadcast(true).unwrap();
+        assert!(a.get_ref().broadcast().unwrap());
+        let std = a.into_std().unwrap();
+        assert!(std.broadcast().unwrap());
+        assert!(!rustix::fs::fcntl_getfl(std).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    });
 }
 
 #[test]
 fn over_ipv6_as_well() {
-    let (Ok(a), Ok(b)) = (UdpSocket::bind("[::1]:0"), UdpSocket::bind("[::1]:0")) else {
-        eprintln!("NOT RUN: no IPv6 here");
-        return;
-    };
-    a.send_to(b"six", b.local_addr().unwrap()).unwrap();
-    assert_eq!(b.recv_from(&mut [0; 8]).unwrap(), (3, a.local_addr().unwrap()));
+    on_all_ways("over ipv6 as well", |_| {
+        let (Ok(a), Ok(b)) = (UdpSocket::bind("[::1]:0"), UdpSocket::bind("[::1]:0")) else {
+            eprintln!("NOT RUN: no IPv6 here");
+            return;
+        };
+        a.send_to(b"six", b.local_addr().unwrap()).unwrap();
+        assert_eq!(b.recv_from(&mut [0; 8]).unwrap(), (3, a.local_addr().unwrap()));
+    });
 }

@@ -77,47 +77,53 @@ fn a_name_without_a_file_is_an_address() {
 
 #[test]
 fn without_an_address_the_system_chooses_one() {
-    let unnamed = SocketAddr::from_pathname("").unwrap();
-    let listener = UnixListener::bind_addr(&unnamed).unwrap();
-    let address = listener.local_addr().unwrap();
-    assert!(address.as_abstract_name().is_some_and(|name| !name.is_empty()), "{address:?}");
-    let _client = UnixStream::connect_addr(&address).unwrap();
-    listener.accept().unwrap();
+    on_all_ways("without an address the system chooses one", |_| {
+        let unnamed = SocketAddr::from_pathname("").unwrap();
+        let listener = UnixListener::bind_addr(&unnamed).unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(address.as_abstract_name().is_some_and(|name| !name.is_empty()), "{address:?}");
+        let _client = UnixStream::connect_addr(&address).unwrap();
+        listener.accept().unwrap();
+    });
 }
 
 #[test]
 fn paths_are_as_long_as_an_address_and_no_longer() {
-    let (dir, _) = path();
-    let fill = 107 - dir.path().as_os_str().len() - 1;
-    let longest = dir.path().join("x".repeat(fill));
-    let listener = UnixListener::bind(&longest).unwrap();
-    assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*longest));
-    let client = UnixStream::connect(&longest).unwrap();
-    assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*longest));
-    for path in [dir.path().join("x".repeat(fill + 1)), dir.path().join("a\0b")] {
-        assert_eq!(UnixListener::bind(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
-        assert_eq!(UnixDatagram::bind(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
-    }
+    on_all_ways("paths are as long as an address and no longer", |_| {
+        let (dir, _) = path();
+        let fill = 107 - dir.path().as_os_str().len() - 1;
+        let longest = dir.path().join("x".repeat(fill));
+        let listener = UnixListener::bind(&longest).unwrap();
+        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*longest));
+        let client = UnixStream::connect(&longest).unwrap();
+        assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*longest));
+        for path in [dir.path().join("x".repeat(fill + 1)), dir.path().join("a\0b")] {
+            assert_eq!(UnixListener::bind(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(UnixDatagram::bind(&path).unwrap_err().kind(), ErrorKind::InvalidInput);
+        }
+    });
 }
 
 #[test]
 fn the_socket_of_a_listener_that_has_gone_stays_in_the_way() {
-    let (dir, path) = path();
-    drop(UnixListener::bind(&path).unwrap());
-    assert_eq!(UnixListener::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
-    assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    std::fs::remove_file(&path).unwrap();
-    assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::NotFound);
-    let _listener = UnixListener::bind(&path).unwrap();
-    UnixStream::connect(&path).unwrap();
-    // And what is no socket.
-    let file = dir.path().join("file");
-    std::fs::write(&file, "").unwrap();
-    assert_eq!(UnixStream::connect(&file).unwrap_err().kind(), ErrorKind::ConnectionRefused);
-    let messages = UnixDatagram::unbound().unwrap();
-    // Of another kind.
-    assert!(messages.connect(&path).is_err());
+    on_all_ways("the socket of a listener that has gone stays in the way", |_| {
+        let (dir, path) = path();
+        drop(UnixListener::bind(&path).unwrap());
+        assert_eq!(UnixListener::bind(&path).unwrap_err().kind(), ErrorKind::AddrInUse);
+        assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(UnixStream::connect(&path).unwrap_err().kind(), ErrorKind::NotFound);
+        let _listener = UnixListener::bind(&path).unwrap();
+        UnixStream::connect(&path).unwrap();
+        // And what is no socket.
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        assert_eq!(UnixStream::connect(&file).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+        let messages = UnixDatagram::unbound().unwrap();
+        // Of another kind.
+        assert!(messages.connect(&path).is_err());
+    });
 }
 
 /// A listener whose queue is full, with those who are in it.
@@ -142,8 +148,7 @@ fn a_full_queue_is_waited_for() {
         let late = UnixStream::connect_addr_deadline(&address, at).unwrap_err();
         assert_eq!(late.kind(), ErrorKind::TimedOut);
         assert!(Some(Instant::now()) >= at, "early");
-        let dial = address.clone();
-        let client = Waiting::start(way, 1, move || UnixStream::connect_addr(&dial)).asleep();
+        let client = Waiting::start(way, 1, move || UnixStream::connect_addr(&address)).asleep();
         for _ in 0..3 {
             listener.accept().unwrap();
         }
@@ -159,14 +164,16 @@ fn a_full_queue_is_waited_for() {
 
 #[test]
 fn past_the_deadline_nothing_is_tried() {
-    let (_dir, path) = path();
-    let listener = UnixListener::bind(&path).unwrap();
-    let late = UnixStream::connect_deadline(&path, Some(Instant::now())).unwrap_err();
-    assert_eq!(late.kind(), ErrorKind::TimedOut);
-    let late = UnixStream::connect_timeout(&path, Duration::ZERO).unwrap_err();
-    assert_eq!(late.kind(), ErrorKind::TimedOut);
-    listener.set_timeout(Some(ms(1)));
-    assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut);
+    on_all_ways("past the deadline nothing is tried", |_| {
+        let (_dir, path) = path();
+        let listener = UnixListener::bind(&path).unwrap();
+        let late = UnixStream::connect_deadline(&path, Some(Instant::now())).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        let late = UnixStream::connect_timeout(&path, Duration::ZERO).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        listener.set_timeout(Some(ms(1)));
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::TimedOut);
+    });
 }
 
 #[test]
@@ -329,12 +336,14 @@ fn a_shutdown_ends_who_receives_now_and_later() {
 
 #[test]
 fn a_socket_of_stds_is_taken_over_and_given_back() {
-    let (a, b) = std::os::unix::net::UnixDatagram::pair().unwrap();
-    let a = UnixDatagram::from_std(a).unwrap();
-    a.set_read_timeout(Some(ms(1)));
-    assert_eq!(a.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
-    b.send(b"std").unwrap();
-    assert_eq!(a.recv(&mut [0; 8]).unwrap(), 3);
-    let a = a.into_std().unwrap();
-    assert!(!rustix::fs::fcntl_getfl(a).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    on_all_ways("a socket of stds is taken over and given back", |_| {
+        let (a, b) = std::os::unix::net::UnixDatagram::pair().unwrap();
+        let a = UnixDatagram::from_std(a).unwrap();
+        a.set_read_timeout(Some(ms(1)));
+        assert_eq!(a.recv(&mut [0; 8]).unwrap_err().kind(), ErrorKind::TimedOut);
+        b.send(b"std").unwrap();
+        assert_eq!(a.recv(&mut [0; 8]).unwrap(), 3);
+        let a = a.into_std().unwrap();
+        assert!(!rustix::fs::fcntl_getfl(a).unwrap().contains(rustix::fs::OFlags::NONBLOCK));
+    });
 }

@@ -65,19 +65,24 @@ mod tests {
 
     #[test]
     fn a_caller_does_not_wait_beyond_its_deadline() {
+        let patience = Duration::from_secs(60);
         let (go, hear) = mpsc::channel::<()>();
         let (tell, ended) = mpsc::channel();
+        let (tell_late, hear_late) = mpsc::channel();
         let at = Instant::now() + Duration::from_millis(5);
-        let late = elsewhere(Some(at), move || {
-            let _ = hear.recv();
-            let _ = tell.send(());
-            Ok(())
+        thread::spawn(move || {
+            tell_late.send(elsewhere(Some(at), move || {
+                let _ = hear.recv();
+                let _ = tell.send(());
+                Ok(())
+            }))
         });
+        let late = hear_late.recv_timeout(patience).expect("it waits beyond its deadline");
         assert_eq!(late.unwrap_err().kind(), ErrorKind::TimedOut);
         assert!(Instant::now() >= at);
         // Nobody waits for the answer, and that harms nobody.
         drop(go);
-        ended.recv().unwrap();
+        ended.recv_timeout(patience).unwrap();
     }
 
     #[test]
