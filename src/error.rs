@@ -114,11 +114,6 @@ pub(crate) fn unknown_host(host: &str, why: &io::Error) -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, format!("no address of {host:?}: {why}"))
 }
 
-pub(crate) fn no_thread(why: &io::Error) -> io::Error {
-    let text = format!("no thread to look a name up on: {why}");
-    io::Error::new(io::ErrorKind::OutOfMemory, text)
-}
-
 pub(crate) fn lookup_panicked() -> io::Error {
     io::Error::other("the lookup of a name has panicked")
 }

@@ -1,6 +1,7 @@
 //! Messages, of whatever family.
 
 use super::stands_on_stream;
+use crate::source::Deadlines;
 use crate::stream::{Control, IntoStdError, Stream};
 use crate::sys::net::{self, SocketAddrAny};
 use crate::sys::{Manner, Nowait};
@@ -111,5 +112,15 @@ impl<T: AsFd> Datagram<T> {
 
     fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
+    }
+}
+
+impl<T: AsFd> Deadlines for Datagram<T> {
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        self.set_read_deadline(at);
+    }
+
+    fn set_write_deadline(&self, at: Option<Instant>) {
+        self.set_write_deadline(at);
     }
 }

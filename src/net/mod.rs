@@ -1,12 +1,12 @@
 //! Sockets that look as if they blocked.
 //!
 //! The types are std's in shape and in name, and every call that waits has a deadline and can be
-//! ended from elsewhere, as with every [`Stream`](crate::stream): a connection *is* a stream. A plain
-//! thread waits by poll(2), a thread with a [`Local`](crate::poll::Local) through its poller.
+//! ended from elsewhere, as with every [`Stream`](crate::stream): a connection *is* a stream. They are
+//! for tasks and threads alike: a [task](crate::task) that waits blocks no thread.
 //!
 //! ```
 //! use aqueduct::net::{TcpListener, TcpStream};
-//! use aqueduct::copy;
+//! use aqueduct::{copy, task};
 //! use std::io::{Read, Write};
 //! use std::net::Shutdown;
 //! use std::time::Duration;
@@ -15,12 +15,12 @@
 //! let address = listener.local_addr()?;
 //! let control = listener.control();
 //!
-//! let server = std::thread::spawn(move || {
-//!     // Ends when the listener is closed.
+//! // Sends back what it gets, until the listener is closed; a task for each connection.
+//! let server = task::spawn(move || {
 //!     for connection in listener.incoming() {
 //!         let (mut from, mut to) = connection?.split();
 //!         from.set_read_timeout(Some(Duration::from_secs(30)));
-//!         copy(&mut from, &mut to)?;
+//!         task::spawn(move || copy(&mut from, &mut to));
 //!     }
 //!     Ok::<(), std::io::Error>(())
 //! });
@@ -33,7 +33,7 @@
 //! assert_eq!(answer, "hello?");
 //!
 //! control.close();
-//! server.join().unwrap()?;
+//! server.join()??;
 //! # Ok::<(), std::io::Error>(())
 //! ```
 //!
@@ -45,7 +45,7 @@
 //!   in the kernel.
 //! * [`UdpSocket`], [`UnixDatagram`]: messages with boundaries.
 //! * [`Builder`]: listeners with options.
-//! * [`ToAddrs`]: what can be dialled. Names are looked up on a thread of their own, so that a
+//! * [`ToAddrs`]: what can be dialled. Names are looked up on another thread, so that a
 //!   deadline holds for that as well.
 //!
 //! Options that have no method here are set on std's type, which `get_ref` lends:

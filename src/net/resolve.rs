@@ -6,7 +6,6 @@ use std::io::{ErrorKind, Result};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Instant;
 
 /// The addresses of `host`, in the order of preference that the system gives them.
@@ -23,22 +22,21 @@ pub(super) fn resolve(host: &str, port: u16, until: Option<Instant>) -> Result<V
     }
 }
 
-/// Runs `call`, which blocks and cannot be interrupted, on a thread of its own. A caller whose
-/// deadline passes goes on without it.
+/// Runs `call`, which blocks and cannot be interrupted, on a thread that is there for such things. A
+/// caller whose deadline passes goes on without it.
 fn elsewhere<T: Send + 'static>(
     until: Option<Instant>,
     call: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<Result<T>> {
     let answer = Arc::new(Mutex::new(None));
     let (place, caller) = (Arc::clone(&answer), Unparker::current());
-    let thread = thread::Builder::new().name("resolve".to_owned());
-    let started = thread.spawn(move || {
+    let work = blocking::unblock(move || {
         let result = catch_unwind(AssertUnwindSafe(call));
         let result = result.unwrap_or_else(|_| Err(error::lookup_panicked()));
         *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
         caller.unpark();
     });
-    started.map_err(|e| error::no_thread(&e))?;
+    work.detach();
     loop {
         if let Some(result) = answer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Ok(result);
@@ -54,6 +52,7 @@ fn elsewhere<T: Send + 'static>(
 mod tests {
     use super::*;
     use std::sync::mpsc;
+    use std::thread;
     use std::time::Duration;
 
     #[test]
