@@ -10,6 +10,8 @@
 //! | a reader or writer that claims more bytes than it was given | `InvalidData` |
 //! | the other end is gone | `BrokenPipe` |
 //! | closed by this end | `NotConnected` |
+//! | a name without an address | `NotFound` |
+//! | what is no address | `InvalidInput` |
 //! | a wait that might never end, begun while the thread unwinds | `Deadlock` |
 //! | the same file on both ends of a copy | `InvalidInput` |
 //! | a seek to nowhere, a write at an offset of an append-only file, more asked for than fits | `InvalidInput` |
@@ -98,6 +100,22 @@ pub(crate) fn closed() -> io::Error {
 
 pub(crate) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")
+}
+
+pub(crate) fn no_address() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, "there is no address to use")
+}
+
+pub(crate) fn no_host_and_port(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, format!("{text:?} is not a host and a port"))
+}
+
+pub(crate) fn unknown_host(host: &str, why: &io::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, format!("no address of {host:?}: {why}"))
+}
+
+pub(crate) fn lookup_panicked() -> io::Error {
+    io::Error::other("the lookup of a name has panicked")
 }
 
 pub(crate) fn no_backend<B>(name: &OsStr, known: &[(&str, B)]) -> io::Error {

@@ -2,13 +2,14 @@
 
 use super::side::{Round, Side};
 use super::{Desc, here};
+use crate::error;
 use crate::park::{self, Unparker};
 use crate::sys::{self, Watch};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What is waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,6 +108,29 @@ pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Res
     result
 }
 
+/// Waits for `length`, for what no descriptor tells of. Events of the side are no reason to go on.
+///
+/// # Errors
+///
+/// As [`wait`], and `TimedOut` if `until` comes first.
+pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io::Result<()> {
+    let me = Unparker::current();
+    let at = Instant::now() + length;
+    let end = until.map_or(at, |until| until.min(at));
+    loop {
+        let round = side.begin()?;
+        if end <= Instant::now() {
+            return if end < at { Err(error::timed_out()) } else { Ok(()) };
+        }
+        if side.park(round.seen, &me) {
+            let wake = round.deadline.map_or(end, |deadline| deadline.min(end));
+            let result = park::park_until(Some(wake));
+            side.unpark();
+            result?;
+        }
+    }
+}
+
 /// Puts the caller into each stream's word and gathers the deadlines; `None` if something has
 /// happened already.
 fn announce(
@@ -144,4 +168,47 @@ fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
         wait.fired = watch.fired();
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[cfg(not(loom))]
+mod tests {
+    use super::*;
+    use std::io::ErrorKind;
+    use std::sync::mpsc;
+    use std::thread;
+
+    const LONG: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn a_pause_is_as_long_as_it_should_be_whatever_happens_on_the_descriptor() {
+        let desc = Desc::new();
+        let start = Instant::now();
+        desc.read.ready(false);
+        thread::scope(|scope| {
+            scope.spawn(|| desc.read.ready(true));
+            pause(&desc.read, Duration::from_millis(5), None).unwrap();
+        });
+        assert!(start.elapsed() >= Duration::from_millis(5));
+        let until = Some(start + Duration::from_millis(8));
+        let late = pause(&desc.read, LONG, until).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut);
+        assert!(Some(Instant::now()) >= until, "early");
+    }
+
+    #[test]
+    fn a_deadline_and_a_close_end_a_pause() {
+        for kind in [ErrorKind::TimedOut, ErrorKind::NotConnected] {
+            let desc = Desc::new();
+            let (tell, hear) = mpsc::channel();
+            let waiting = Arc::clone(&desc);
+            thread::spawn(move || tell.send(pause(&waiting.read, LONG, None)));
+            match kind {
+                ErrorKind::TimedOut => desc.read.set_deadline(Some(Instant::now())),
+                _ => desc.close(),
+            }
+            let result = hear.recv_timeout(Duration::from_secs(60)).expect("it is woken");
+            assert_eq!(result.unwrap_err().kind(), kind);
+        }
+    }
 }

@@ -44,6 +44,17 @@ impl<T: AsFd> Inner<T> {
         }
     }
 
+    /// As [`with`](Self::with), for a socket that was made without blocking: std's way is to block.
+    pub(super) fn made(io: T, manner: Manner) -> Self {
+        let mut this = Self::with(io, manner);
+        this.restore = true;
+        this
+    }
+
+    pub(super) fn manner(&self) -> Manner {
+        Manner { nowait: self.nowait, drains: self.drains }
+    }
+
     pub(super) fn into_std(mut self) -> std::result::Result<T, (Self, std::io::Error)> {
         if self.restore {
             if let Err(error) = sys::set_nonblocking(self.as_fd(), false) {
@@ -59,7 +70,7 @@ impl<T: AsFd> Inner<T> {
         self.io.as_ref().expect("it is taken where the stream ends")
     }
 
-    pub(super) fn desc(&self) -> &Desc {
+    pub(super) fn desc(&self) -> &Arc<Desc> {
         &self.desc
     }
 
@@ -160,13 +171,13 @@ impl<T: AsFd> Inner<T> {
 
     /// The seam: tries `call`, which must not wait, and waits where it would have, until it goes on.
     /// Answers the word's state before the call that did, too.
-    fn perform(
+    pub(super) fn perform<R>(
         &self,
         side: &Side,
         what: What,
         until: Option<Instant>,
-        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
-    ) -> Result<(usize, State)> {
+        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
+    ) -> Result<(R, State)> {
         let fd = self.as_fd();
         loop {
             let round = side.begin()?;
@@ -175,7 +186,7 @@ impl<T: AsFd> Inner<T> {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => {
                         park::spend(1);
-                        return done.map(|n| (n, round.seen));
+                        return done.map(|done| (done, round.seen));
                     }
                 }
                 if side.word().drained(round.seen).is_none() {

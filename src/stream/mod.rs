@@ -25,6 +25,7 @@
 mod control;
 mod halves;
 mod io;
+mod op;
 mod stdio;
 
 pub use self::control::Control;

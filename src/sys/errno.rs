@@ -55,3 +55,31 @@ pub(crate) fn verdict_on_range(error: &io::Error) -> Verdict {
 pub(crate) fn is_files_own(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::IO)
 }
+
+/// Whether an error of accept says that there is no descriptor left, or no memory. The connection
+/// is still in the queue.
+pub(crate) fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
+}
+
+/// Whether an error of accept is that of the one connection, which has left the queue by it: it
+/// was given up by its peer, or had failed when it was its turn.
+pub(crate) fn is_connections_own(error: &io::Error) -> bool {
+    let Some(errno) = Errno::from_io_error(error) else { return false };
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if errno == Errno::NONET {
+        return true;
+    }
+    let own = [
+        Errno::CONNABORTED,
+        Errno::CONNRESET,
+        Errno::PROTO,
+        Errno::NOPROTOOPT,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+    ];
+    own.contains(&errno)
+}

@@ -74,6 +74,11 @@ pub(crate) struct Manner {
 }
 
 impl Manner {
+    /// That of TCP.
+    pub(crate) const TCP: Self = Self { nowait: Nowait::Socket, drains: true };
+    /// That of other sockets.
+    pub(crate) const SOCKET: Self = Self { nowait: Nowait::Socket, drains: false };
+
     /// Whether its calls may have to wait for somebody.
     pub(crate) fn waits(self) -> bool {
         self.nowait != Nowait::Never

@@ -25,11 +25,14 @@ pub(crate) mod epoll;
 mod errno;
 mod kind;
 pub(crate) mod memory;
+pub(crate) mod net;
 mod nowait;
 pub(crate) mod overflow;
 mod wait;
 
-pub(crate) use self::errno::{Verdict, is_files_own, verdict, verdict_on_range};
+pub(crate) use self::errno::{
+    Verdict, is_connections_own, is_files_own, is_shortage, verdict, verdict_on_range,
+};
 pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
@@ -55,6 +58,8 @@ pub(crate) enum Call {
     Pipe,
     Read,
     Write,
+    Accept,
+    Connect,
 }
 
 /// Runs a call until it is not interrupted.

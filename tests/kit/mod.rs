@@ -60,6 +60,16 @@ impl Way {
     }
 }
 
+/// Runs `body` in each way, on a thread that is number 0.
+pub(crate) fn on_all_ways(name: &'static str, body: fn(Way)) {
+    for way in Way::ALL {
+        within(&format!("{name}, {way:?}"), move || {
+            let _guard = way.enter(0);
+            body(way);
+        });
+    }
+}
+
 /// A thread's number, for [`until_asleep`].
 pub(crate) fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()

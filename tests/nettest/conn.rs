@@ -2,6 +2,7 @@
 
 use crate::kit;
 use aqueduct::adapters::duplex::Duplex;
+use aqueduct::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use aqueduct::source::Deadlines;
 use aqueduct::stream::Stream;
 use std::io::{self, Read, Write};
@@ -126,6 +127,21 @@ pub(crate) fn tcp() -> Pair {
 
 pub(crate) fn unix() -> Pair {
     pair(kit::unix())
+}
+
+/// Made by our own listeners and dialled by our own dials.
+pub(crate) fn net_tcp() -> Pair {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let a = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (Arc::new(a), Arc::new(listener.accept().unwrap().0))
+}
+
+pub(crate) fn net_unix() -> Pair {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("socket");
+    let listener = UnixListener::bind(&path).unwrap();
+    let a = UnixStream::connect(&path).unwrap();
+    (Arc::new(a), Arc::new(listener.accept().unwrap().0))
 }
 
 pub(crate) fn pipes() -> Pair {

@@ -51,7 +51,7 @@ macro_rules! everything {
     };
 }
 
-everything! { tcp unix pipes terminals duplexes }
+everything! { tcp unix net_tcp net_unix pipes terminals duplexes }
 
 // The others write what nobody reads yet.
 over! {

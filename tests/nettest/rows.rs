@@ -1,7 +1,7 @@
 //! Rows of tables in Go's tests of net and os, of deadlines, pipes, fifos and close races.
 
 use crate::conn::Conn;
-use crate::kit::{PATIENCE, Waiting, Way, noise, streams, tcp, unix, within};
+use crate::kit::{PATIENCE, Waiting, noise, on_all_ways, streams, tcp, unix};
 use aqueduct::stream::Stream;
 use aqueduct::{Copier, copy};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
@@ -13,15 +13,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-
-fn on_all_ways(name: &'static str, body: fn(Way)) {
-    for way in Way::ALL {
-        within(&format!("{name}, {way:?}"), move || {
-            let _guard = way.enter(0);
-            body(way);
-        });
-    }
-}
 
 fn soon(length: Duration) -> Option<Instant> {
     Some(Instant::now() + length)

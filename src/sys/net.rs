@@ -1,0 +1,150 @@
+//! Sockets: made non-blocking and closed on exec, in the call that makes them.
+
+use super::{Call, faults::gate, retry};
+use rustix::io::Errno;
+use rustix::net::addr::SocketAddrArg;
+use rustix::net::{
+    RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, acceptfrom_with, recvfrom, sendto,
+    socket_with, socketpair, sockopt,
+};
+use std::ffi::OsStr;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(target_os = "android")]
+use std::os::android::net::SocketAddrExt;
+use std::os::fd::{BorrowedFd, OwnedFd};
+#[cfg(target_os = "linux")]
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::SocketAddr as UnixAddr;
+
+pub(crate) use rustix::net::{AddressFamily as Family, SocketAddrAny, SocketType as Type};
+
+const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
+/// The family of `address`.
+pub(crate) fn family(address: &SocketAddr) -> Family {
+    if address.is_ipv4() { Family::INET } else { Family::INET6 }
+}
+
+/// socket(2), of the family's own protocol.
+pub(crate) fn socket(family: Family, kind: Type) -> io::Result<OwnedFd> {
+    Ok(socket_with(family, kind, FLAGS, None)?)
+}
+
+/// socketpair(2) of AF_UNIX.
+pub(crate) fn pair(kind: Type) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(Family::UNIX, kind, FLAGS, None)?)
+}
+
+/// bind(2).
+pub(crate) fn bind(fd: BorrowedFd<'_>, address: &impl SocketAddrArg) -> io::Result<()> {
+    Ok(rustix::net::bind(fd, address)?)
+}
+
+/// listen(2), with the longest queue that the system has unless a length is given.
+pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: Option<u32>) -> io::Result<()> {
+    let backlog = backlog.and_then(|n| i32::try_from(n).ok()).unwrap_or(i32::MAX);
+    Ok(rustix::net::listen(fd, backlog)?)
+}
+
+/// connect(2); `false` if it goes on by itself, until the socket can be written.
+pub(crate) fn connect(fd: BorrowedFd<'_>, address: &impl SocketAddrArg) -> io::Result<bool> {
+    retry(|| gate(Call::Connect, 1))?;
+    match rustix::net::connect(fd, address) {
+        Ok(()) => Ok(true),
+        // An interrupted one goes on as well.
+        Err(Errno::INPROGRESS | Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What became of a connect that went on by itself.
+pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::socket_error(fd)??)
+}
+
+/// accept4(2).
+pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
+    retry(|| {
+        gate(Call::Accept, 1)?;
+        Ok(acceptfrom_with(fd, FLAGS)?)
+    })
+}
+
+/// recvfrom(2). No address is told of a sender that has none.
+pub(crate) fn recv_from(
+    fd: BorrowedFd<'_>,
+    buf: &mut [u8],
+    peek: bool,
+) -> io::Result<(usize, Option<SocketAddrAny>)> {
+    let mut flags = RecvFlags::DONTWAIT;
+    flags.set(RecvFlags::PEEK, peek);
+    retry(|| {
+        let (n, _, address) = recvfrom(fd, &mut *buf, flags)?;
+        Ok((n, address))
+    })
+}
+
+/// sendto(2).
+pub(crate) fn send_to(
+    fd: BorrowedFd<'_>,
+    bytes: &[u8],
+    address: &impl SocketAddrArg,
+) -> io::Result<usize> {
+    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+    retry(|| Ok(sendto(fd, bytes, flags, address)?))
+}
+
+/// Binds even where connections of an earlier listener linger.
+pub(crate) fn reuse_address(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_socket_reuseaddr(fd, true)?)
+}
+
+/// Binds beside others that have said the same; the system spreads what comes among them.
+pub(crate) fn reuse_port(fd: BorrowedFd<'_>) -> io::Result<()> {
+    #[cfg(target_os = "freebsd")]
+    return Ok(sockopt::set_socket_reuseport_lb(fd, true)?);
+    #[cfg(not(target_os = "freebsd"))]
+    return Ok(sockopt::set_socket_reuseport(fd, true)?);
+}
+
+/// `TCP_NODELAY`, which connections inherit from their listener.
+pub(crate) fn nodelay(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(sockopt::set_tcp_nodelay(fd, true)?)
+}
+
+/// The address of an internet's socket. Some systems know none of a peer that has gone already.
+pub(crate) fn from_inet(address: Option<SocketAddrAny>) -> io::Result<SocketAddr> {
+    Ok(SocketAddr::try_from(address.ok_or(Errno::CONNABORTED)?)?)
+}
+
+/// std's address as the system's.
+pub(crate) fn to_unix(address: &UnixAddr) -> io::Result<SocketAddrUnix> {
+    if let Some(path) = address.as_pathname() {
+        return Ok(SocketAddrUnix::new(path)?);
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return Ok(match address.as_abstract_name() {
+        Some(name) => SocketAddrUnix::new_abstract_name(name)?,
+        None => SocketAddrUnix::new_unnamed(),
+    });
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    return Ok(SocketAddrUnix::new("")?);
+}
+
+/// The system's address as std's. One that std cannot say is told as unnamed.
+pub(crate) fn from_unix(address: Option<SocketAddrAny>) -> io::Result<UnixAddr> {
+    let unnamed = || UnixAddr::from_pathname("");
+    let Some(address) = address.and_then(|address| SocketAddrUnix::try_from(address).ok()) else {
+        return unnamed();
+    };
+    if let Some(path) = address.path_bytes() {
+        return UnixAddr::from_pathname(OsStr::from_bytes(path)).or_else(|_| unnamed());
+    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    if let Some(name) = address.abstract_name().filter(|name| !name.is_empty()) {
+        return UnixAddr::from_abstract_name(name);
+    }
+    unnamed()
+}
