@@ -5,7 +5,6 @@ use aqueduct::{Copier, ReadExt, WriteExt, copy, copy_n, discard, is_cancelled};
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Cursor, ErrorKind, PipeReader, Read, Seek, Write};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::os::unix::net::UnixStream;
 use std::thread;
@@ -122,6 +121,13 @@ fn socket_to_socket_both_non_blocking() {
     assert!(report.bytes(Path::Splice) > report.bytes(Path::ReadWrite), "{report:?}");
 }
 
+/// To 1 MiB, where a pipe can be.
+fn grow(pipe: &io::PipeWriter) {
+    #[cfg(target_os = "linux")]
+    rustix::pipe::fcntl_setpipe_size(pipe, 1 << 20).unwrap();
+    let _ = pipe;
+}
+
 #[test]
 fn pages_of_a_file_are_shared_on_request_only() {
     // The reader looks only after the file has changed: a copy has the old bytes, shared pages
@@ -129,7 +135,7 @@ fn pages_of_a_file_are_shared_on_request_only() {
     let seen = |share: bool| {
         let file = file_of(&vec![b'o'; 512 << 10]);
         let (mut drain, mut to) = io::pipe().unwrap();
-        rustix::pipe::fcntl_setpipe_size(to.as_fd(), 1 << 20).unwrap();
+        grow(&to);
         let report = Copier::new().share_pages(share).copy(&mut &file, &mut to).unwrap();
         drop(to);
         file.write_all_at(&vec![b'n'; 512 << 10], 0).unwrap();
@@ -311,7 +317,7 @@ fn would_block_can_be_resumed() {
 fn a_cancel_is_heard_while_nothing_arrives() {
     for from in [0, 200_000] {
         let (mut source, mut feed) = io::pipe().unwrap();
-        rustix::pipe::fcntl_setpipe_size(feed.as_fd(), 1 << 20).unwrap();
+        grow(&feed);
         feed.write_all(&vec![7; from]).unwrap();
         let cancel = Cancel::new();
         let other = cancel.clone();

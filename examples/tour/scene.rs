@@ -1,5 +1,6 @@
 //! Where the chains are played: files, pipes and sockets, and who sits at their other ends.
 
+#[cfg(target_os = "linux")]
 use rustix::pipe::{SpliceFlags, splice};
 use std::cell::Cell;
 use std::fs::{File, OpenOptions};
@@ -241,6 +242,7 @@ fn read_all(mut from: impl Read, mut offset: u64, pattern: Option<&Pattern>) -> 
     }
 }
 
+#[cfg(target_os = "linux")]
 fn splice_all(from: &impl std::os::fd::AsFd, to: &impl std::os::fd::AsFd) -> io::Result<u64> {
     let mut total = 0;
     loop {
@@ -249,4 +251,9 @@ fn splice_all(from: &impl std::os::fd::AsFd, to: &impl std::os::fd::AsFd) -> io:
             n => total += n as u64,
         }
     }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn splice_all(_: &impl std::os::fd::AsFd, _: &impl std::os::fd::AsFd) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
 }
