@@ -171,7 +171,7 @@ fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
 }
 
 #[cfg(test)]
-#[cfg(not(loom))]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
     use std::io::ErrorKind;
