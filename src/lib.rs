@@ -36,8 +36,8 @@
 //!   options, and [`CopyError`].
 //! * [`pipe`], [`pipe_with_capacity`], [`duplex`](duplex()), [`duplex_with_capacity`]: pipes and connections in
 //!   memory, between threads, with deadlines.
-//! * [`stream`]: descriptors with deadlines that seem to block; [`net`]: sockets. [`task`]: flows of control that cost less
-//!   than threads, for which they block no thread.
+//! * [`stream`]: descriptors with deadlines that seem to block; [`net`]: sockets. [`task`]: flows of control
+//!   that cost less than threads, for which they block no thread.
 //! * [`source`]: what streams say of themselves. Needed only for types of your own.
 #![cfg_attr(
     feature = "iotest",
