@@ -6,6 +6,7 @@ use aqueduct::task::{self, Runtime};
 use aqueduct::{pipe, pipe_with_capacity};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
@@ -123,14 +124,19 @@ fn status(key: &str) -> io::Result<f64> {
 /// Half of the tasks sleep, half wait in a pipe.
 fn memory(n: usize) -> io::Result<()> {
     let (rss, pte) = (status("VmRSS")?, status("VmPTE")?);
+    static WAITING: AtomicUsize = AtomicUsize::new(0);
     let mut writers = Vec::with_capacity(n.div_ceil(2));
     for i in 0..n {
         if i % 2 == 0 {
-            drop(task::spawn(|| task::sleep(Duration::from_secs(3600))));
+            drop(task::spawn(|| {
+                WAITING.fetch_add(1, Ordering::Relaxed);
+                task::sleep(Duration::from_secs(3600))
+            }));
         } else {
             let (mut reader, writer) = pipe();
             writers.push(writer);
             drop(task::spawn(move || {
+                WAITING.fetch_add(1, Ordering::Relaxed);
                 let reader: &mut dyn Read = &mut reader;
                 reader.read(&mut [0; 64])
             }));
@@ -141,6 +147,10 @@ fn memory(n: usize) -> io::Result<()> {
         }
     }
     task::yield_now();
+    let waiting = WAITING.load(Ordering::Relaxed);
+    if waiting < n {
+        return Err(io::Error::other(format!("{waiting} tasks of {n} have got a stack")));
+    }
     emit("mem_rss_per_idle_task", (status("VmRSS")? - rss) / n as f64, "B");
     emit("mem_pte_per_idle_task", (status("VmPTE")? - pte) / n as f64, "B");
     std::process::exit(0);
