@@ -131,6 +131,41 @@ pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io
     }
 }
 
+/// Has `me` woken once `wait` fires, its stream is closed, or the stream's deadline is moved; the caller
+/// goes on. Until when the stream's deadline lets anybody wait; `None` if `wait` has fired, or may have.
+/// Whoever is woken calls [`withdraw`].
+///
+/// # Errors
+///
+/// As [`wait`].
+pub(crate) fn announce_other(
+    wait: &mut Wait<'_>,
+    me: &Unparker,
+) -> io::Result<Option<Option<Instant>>> {
+    if !here::settle(std::iter::once((wait.fd, wait.desc)))? {
+        return Ok(None);
+    }
+    if wait.side().is_some_and(|side| side.word().state().is_ready()) {
+        look(std::slice::from_mut(wait))?;
+        if wait.fired {
+            return Ok(None);
+        }
+    }
+    let mut announced = 0;
+    let result = announce(std::slice::from_mut(wait), me, None, &mut announced);
+    if announced > 0 && !matches!(result, Ok(Some(_))) {
+        withdraw(wait);
+    }
+    result
+}
+
+/// Nobody is woken for `wait` any more.
+pub(crate) fn withdraw(wait: &Wait<'_>) {
+    if let Some(side) = wait.side() {
+        side.unpark();
+    }
+}
+
 /// Puts the caller into each stream's word and gathers the deadlines; `None` if something has
 /// happened already.
 fn announce(

@@ -26,6 +26,7 @@ mod control;
 mod halves;
 mod io;
 mod op;
+mod rest;
 mod stdio;
 
 pub use self::control::Control;

@@ -76,6 +76,9 @@ mod timers;
 mod wait;
 mod worker;
 
+use crate::park::Unparker;
+use std::time::Instant;
+
 pub use self::join::{JoinError, JoinHandle};
 pub use self::runtime::{Builder, Runtime, Unfinished, run};
 pub use self::scope::{Scope, ScopedJoinHandle, scope};
@@ -124,6 +127,19 @@ where
     T: Send + 'static,
 {
     runtime::spawn(Some(name.into()), f)
+}
+
+/// Starts a task on this worker once `arrange` has it woken, or at the moment that it answers: `f` is all
+/// there is of it until then, without a stack. `None` starts it at once. On a plain thread it is an
+/// ordinary task.
+pub(crate) fn spawn_parked(
+    f: impl FnOnce() + Send + 'static,
+    arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
+) {
+    match worker::current() {
+        Some(here) => pool::Pool::spawn_parked(&here, f, arrange),
+        None => drop(spawn(f)),
+    }
 }
 
 /// The name of the running task, if it has one.

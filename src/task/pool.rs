@@ -4,6 +4,7 @@ use super::job::{Core, Job, Join, Run};
 use super::office::{Office, Post};
 use super::worker::{self, Worker};
 use crate::error;
+use crate::park::Unparker;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -117,6 +118,20 @@ impl Pool {
             }
         }
         job
+    }
+
+    /// A new task of the running worker's, if this thread is one, that begins when it is woken; see
+    /// [`Worker::admit_parked`].
+    pub(super) fn spawn_parked<F>(
+        here: &Worker,
+        f: F,
+        arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
+    ) where
+        F: FnOnce() + Send + 'static,
+    {
+        let job = Arc::new(Job::new(Core::new(Arc::clone(&here.office), None), f));
+        Join::detach(&*job);
+        here.admit_parked(job, arrange);
     }
 
     fn choose<'a>(&'a self, here: Option<&'a Worker>) -> &'a Arc<Office> {

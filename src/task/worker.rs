@@ -139,6 +139,27 @@ impl Worker {
         self.queue.borrow_mut().push_back(place);
     }
 
+    /// Takes in a task that is not to begin before it is woken, until `arrange` answers at the latest.
+    /// `arrange` says who wakes it, and answers whether anybody does.
+    pub(super) fn admit_parked(
+        &self,
+        job: Arc<dyn Run>,
+        arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
+    ) {
+        self.office.count(true);
+        let place = self.table.borrow_mut().insert(Arc::clone(&job));
+        // Nobody else knows of it.
+        job.core().park();
+        match arrange(Unparker::from(Arc::clone(&job).waker())) {
+            Some(Some(at)) => self.arm(place, at),
+            Some(None) => {}
+            None => job.core().wake(),
+        }
+        if self.stopped.get() {
+            job.core().cancel();
+        }
+    }
+
     /// Waits, as the root, until the pool was stopped and all tasks have ended, or the pool's
     /// patience has. Returns how many tasks are left.
     pub(super) fn serve(&self) -> usize {
@@ -292,7 +313,12 @@ impl Worker {
     /// Carries out the job of the running task, which ends with it.
     fn carry(&self) {
         let place = self.current.get();
-        let job = self.table.borrow().get(place).job.clone().expect("a task has its job");
+        let job = {
+            let mut table = self.table.borrow_mut();
+            let slot = table.slot(place);
+            slot.until = NEVER;
+            slot.job.clone().expect("a task has its job")
+        };
         carrier::named(job.core().name().unwrap_or(""), || {
             if job.core().is_cancelled() {
                 job.refuse(error::cancelled());
