@@ -79,10 +79,11 @@ pub(crate) fn park_on(
     let me = Unparker::current();
     let mut guests = Vec::with_capacity(watches.len());
     for watch in watches.iter() {
-        match Guest::new(registry, watch, &me)? {
-            Some(guest) => guests.push(guest),
-            // It never makes anybody wait.
-            None => return Ok(()),
+        match Guest::new(registry, watch)? {
+            Some(guest) if guest.announce(&me)? => guests.push(guest),
+            // It is never broken either.
+            None if !watch.reads() && !watch.writes() => {}
+            _ => return Ok(()),
         }
     }
     let parked = park_until(deadline);
@@ -98,21 +99,23 @@ struct Guest {
 }
 
 impl Guest {
-    /// `None` if the descriptor is always ready, or has just become so.
-    fn new(registry: &Arc<Registry>, watch: &Watch<'_>, me: &Unparker) -> io::Result<Option<Self>> {
+    /// `None` if the descriptor is always ready.
+    fn new(registry: &Arc<Registry>, watch: &Watch<'_>) -> io::Result<Option<Self>> {
         let guest = Self { fd: watch.fd().try_clone_to_owned()?, desc: Desc::new() };
         let what = Interest { readable: watch.reads(), writable: watch.writes() };
-        if !guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)? {
-            return Ok(None);
-        }
-        let sides = [&guest.desc.read, &guest.desc.write];
-        for side in sides {
-            let dry = side.begin().map(|round| side.word().drained(round.seen))?;
+        let visits = guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)?;
+        Ok(visits.then_some(guest))
+    }
+
+    /// Announces the running flow of control as waiting; `false` if something has happened already.
+    fn announce(&self, me: &Unparker) -> io::Result<bool> {
+        for side in [&self.desc.read, &self.desc.write] {
+            let dry = side.word().drained(side.begin()?.seen);
             if !dry.is_some_and(|dry| side.park(dry, me)) {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some(guest))
+        Ok(true)
     }
 }
 

@@ -9,13 +9,14 @@ use aqueduct::stream::Stream;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A wait that is still under way after this long was never woken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -68,10 +69,22 @@ pub(crate) fn terminal(raw: bool) -> (OwnedFd, OwnedFd) {
     (master, slave.into())
 }
 
-pub(crate) fn streams<A: std::os::fd::AsFd, B: std::os::fd::AsFd>(
-    (a, b): (A, B),
-) -> (Stream<A>, Stream<B>) {
+pub(crate) fn streams<A: AsFd, B: AsFd>((a, b): (A, B)) -> (Stream<A>, Stream<B>) {
     (Stream::from_std(a).unwrap(), Stream::from_std(b).unwrap())
+}
+
+/// Lets a read wait in vain once, so that the stream is registered with a poller:
+/// [abroad](Way::abroad), if that is the way.
+pub(crate) fn registered<T: AsFd + Send + Sync + 'static>(
+    way: Way,
+    mut stream: Stream<T>,
+) -> Stream<T> {
+    way.abroad(move || {
+        stream.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        stream.set_read_deadline(None);
+        stream
+    })
 }
 
 /// Bytes without a short period.
