@@ -449,7 +449,9 @@ impl Worker {
         for carrier in self.idle.take() {
             end(self, carrier);
         }
-        self.table.borrow_mut().leak();
+        let (begun, others) = self.table.borrow_mut().leak();
+        begun.iter().for_each(|job| job.abandon(error::left_by_runtime()));
+        others.iter().for_each(|job| job.refuse(error::no_runtime()));
         self.office.registry.evict();
     }
 }
@@ -521,6 +523,8 @@ impl Run for Root {
     fn run(&self) {}
 
     fn refuse(&self, _: io::Error) {}
+
+    fn abandon(&self, _: io::Error) {}
 
     fn waker(self: Arc<Self>) -> Waker {
         Waker::from(self)
