@@ -34,9 +34,11 @@ pub(crate) struct Unparker(Waker);
 impl Unparker {
     /// That of the running flow of control.
     pub(crate) fn current() -> Self {
-        if let Some(hook) = hook() {
-            return hook.unparker();
-        }
+        hook().map_or_else(Self::of_thread, |hook| hook.unparker())
+    }
+
+    /// That of the thread itself, whatever runs on it: it ends [`park_in_place`].
+    pub(crate) fn of_thread() -> Self {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
         let waker = PERMIT.try_with(|permit| Waker::from(Arc::clone(permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
@@ -98,9 +100,21 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
 ///
 /// As [`park_until`], and those of poll(2).
 pub(crate) fn park_on(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    if let Some(hook) = hook() {
-        return hook.park_on(watches, deadline);
+    match hook() {
+        Some(hook) => hook.park_on(watches, deadline),
+        None => park_in_place(watches, deadline),
     }
+}
+
+/// As [`park_on`], for the thread as a whole.
+///
+/// # Errors
+///
+/// Those of poll(2).
+pub(crate) fn park_in_place(
+    watches: &mut [Watch<'_>],
+    deadline: Option<Instant>,
+) -> io::Result<()> {
     PERMIT.try_with(|permit| permit.poll(watches, deadline)).unwrap_or_else(|_| {
         let soon = Instant::now() + Duration::from_millis(1);
         sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))

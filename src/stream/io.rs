@@ -178,10 +178,13 @@ impl<T: AsFd> Inner<T> {
         until: Option<Instant>,
         mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
     ) -> Result<(R, State)> {
+        let mut waits = [Wait::new(self.as_fd(), what, Some(&self.desc))];
         let fd = self.as_fd();
         loop {
             let round = side.begin()?;
-            if round.seen.is_ready() || !keeps(&self.desc) {
+            // Where the wait was by poll(2) no event need have come.
+            let fired = std::mem::take(&mut waits[0].fired);
+            if round.seen.is_ready() || fired || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => {
@@ -196,7 +199,7 @@ impl<T: AsFd> Inner<T> {
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
-            wait(&mut [Wait::new(fd, what, Some(&self.desc))], until)?;
+            wait(&mut waits, until)?;
         }
     }
 }

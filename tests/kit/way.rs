@@ -128,12 +128,12 @@ pub(crate) fn on_all_ways(name: &str, body: fn(Way)) {
 }
 
 /// A thread's number, for [`until_asleep`].
-fn this_thread() -> i32 {
+pub(crate) fn this_thread() -> i32 {
     rustix::thread::gettid().as_raw_nonzero().get()
 }
 
 /// Returns when the thread sleeps in the kernel, or is gone: likely where it was sent to wait.
-fn until_asleep(thread: i32) {
+pub(crate) fn until_asleep(thread: i32) {
     loop {
         let Ok(stat) = fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return };
         // The name before it may hold anything but ends with the last parenthesis.
