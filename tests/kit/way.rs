@@ -1,6 +1,7 @@
 //! What runs a test: threads that wait in one way or another, or tasks, or both.
 
 use super::{PATIENCE, within};
+use aqueduct::is_cancelled;
 use aqueduct::poll::Local;
 use aqueduct::task::{self, Runtime};
 use std::cell::RefCell;
@@ -195,17 +196,30 @@ impl<T: Send + 'static> Waiting<T> {
     }
 
     pub(crate) fn join(self) -> T {
+        self.join_or_unrun().expect("it was run")
+    }
+
+    /// `None` if it was cancelled before it began.
+    pub(crate) fn join_or_unrun(self) -> Option<T> {
         match self.flow {
             Flow::Task(task) => match task.join() {
-                Ok(value) => value,
+                Ok(value) => Some(value),
                 Err(task::JoinError::Panicked(payload)) => resume_unwind(payload),
+                Err(task::JoinError::NotRun(error)) if is_cancelled(&error) => None,
                 Err(error) => panic!("{error}"),
             },
             Flow::Thread(thread, result) => {
                 let result = task::wait(result.recv()).unwrap().expect("a result is sent");
                 thread.join().expect("nothing comes after the result");
-                result.unwrap_or_else(|payload| resume_unwind(payload))
+                Some(result.unwrap_or_else(|payload| resume_unwind(payload)))
             }
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        match &self.flow {
+            Flow::Task(task) => task.is_finished(),
+            Flow::Thread(thread, _) => thread.is_finished(),
         }
     }
 
