@@ -210,3 +210,29 @@ impl fmt::Debug for Pool {
         f.debug_struct("Pool").field("workers", &self.offices.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[cfg(not(any(miri, loom)))]
+mod tests {
+    use super::*;
+    use crate::task::sleep;
+
+    #[test]
+    fn a_task_whose_way_to_its_worker_a_stop_overtakes_is_cancelled_as_well() {
+        let pool = Pool::new(1, 64 << 10).unwrap();
+        pool.start(0, "late").unwrap();
+        let office = pool.first();
+        let late = || -> Arc<Job<_, _>> {
+            let core = Core::new(Arc::clone(office), None);
+            Arc::new(Job::new(core, || sleep(Duration::from_secs(3600))))
+        };
+        // It keeps the worker from its inbox.
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        drop(pool.spawn(None, move || gone.recv()));
+        pool.stop(Instant::now().checked_add(Duration::from_secs(5)));
+        office.live.fetch_add(1, Ordering::Relaxed);
+        let _ = office.post(Post::Start(late()));
+        drop(go);
+        assert_eq!(pool.join(), 0, "it was waited for in vain");
+    }
+}
