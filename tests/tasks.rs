@@ -324,3 +324,24 @@ fn shallow(n: u64) -> u64 {
     let room = std::hint::black_box([n; 64]);
     if n == 0 { 0 } else { 1 + shallow(n - 1) + std::hint::black_box(&room)[7] - n }
 }
+
+#[test]
+fn a_poller_of_the_threads_own_changes_nothing_for_its_tasks() {
+    one(|| {
+        let _local = aqueduct::poll::Local::new().unwrap();
+        let (mut reader, mut writer) = pipe();
+        let other = task::spawn(move || {
+            let _local = aqueduct::poll::Local::new().unwrap();
+            let mut buf = [0; 4];
+            reader.read_exact(&mut buf).map(|()| buf)
+        });
+        task::yield_now();
+        let (a, b) = kit::streams(kit::unix());
+        let waits = task::spawn(move || { &a }.read(&mut [0; 8]));
+        task::sleep(Duration::from_millis(1)).unwrap();
+        writer.write_all(b"here").unwrap();
+        { &b }.write_all(b"x").unwrap();
+        assert_eq!(&other.join().unwrap().unwrap(), b"here");
+        assert_eq!(waits.join().unwrap().unwrap(), 1);
+    });
+}

@@ -42,6 +42,11 @@ fn with<T>(f: impl FnOnce(&Arc<Registry>) -> T) -> Option<T> {
     HERE.try_with(|all| all.borrow().last().map(f)).ok().flatten()
 }
 
+/// Whether somebody polls this thread's registry for all that runs here.
+pub(super) fn is_tended() -> bool {
+    with(|registry| registry.is_tended()).unwrap_or(false)
+}
+
 /// Whether events for all of these arrive by themselves by now: at this thread's backend, or at
 /// one that is always polled.
 pub(super) fn settle<'a>(

@@ -135,6 +135,10 @@ impl Registry {
         Ok(Arc::new(Self { backend: Backend::init()?, tended, slots: Mutex::default() }))
     }
 
+    pub(super) fn is_tended(&self) -> bool {
+        self.tended
+    }
+
     fn open(
         &self,
         fd: BorrowedFd<'_>,
