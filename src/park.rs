@@ -137,16 +137,18 @@ pub(crate) trait Hook {
     fn unparker(&self) -> Unparker;
 }
 
-/// What a flow of control may do before others get their turn, in calls that did not wait.
-const BUDGET: u32 = 64;
+/// What a flow of control may do before others get their turn: so many small calls that did not wait,
+/// or a mebibyte.
+const BUDGET: u64 = 64;
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    static LEFT: Cell<u64> = const { Cell::new(BUDGET) };
 }
 
-/// A call has gone on without waiting, at the price of about `cost` small ones. Who does nothing but
-/// that must let others run now and then.
-pub(crate) fn spend(cost: u32) {
+/// A call has gone on without waiting and moved so many bytes. Who does nothing but that must let
+/// others run now and then, and here they do: nothing may be locked.
+pub(crate) fn spend(bytes: u64) {
+    let cost = 1 + bytes / (1 << 14);
     let _ = LEFT.try_with(|left| match left.get().checked_sub(cost) {
         Some(rest) => left.set(rest),
         None => {

@@ -6,7 +6,7 @@ use super::memory::reading_failed;
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
 use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
-use crate::{error, source, sys};
+use crate::{error, park, source, sys};
 use std::io;
 
 /// One copy under way.
@@ -93,7 +93,10 @@ impl<'c> Engine<'c> {
             streams: false,
         };
         loop {
-            let flow = match engine.step(source, sink) {
+            let before = engine.report.taken;
+            let step = engine.step(source, sink);
+            park::spend(engine.report.taken - before);
+            let flow = match step {
                 Ok(Flow::End) => engine.last_words(source).map(|()| Flow::End),
                 other => other,
             };

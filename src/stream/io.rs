@@ -122,7 +122,10 @@ impl<T: AsFd> Inner<T> {
             let step = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write(fd, rest);
             match self.perform(side, What::Writable, until, step) {
                 Ok((0, _)) => return Ok(done),
-                Ok((n, _)) => done += n.min(rest.len()),
+                Ok((n, _)) => {
+                    park::spend(n as u64);
+                    done += n.min(rest.len());
+                }
                 Err(error) if done == 0 => return Err(error),
                 // It comes again at the next call.
                 Err(_) => return Ok(done),
@@ -138,7 +141,9 @@ impl<T: AsFd> Inner<T> {
         let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
-        self.perform(side, What::Writable, until, call).map(|(n, _)| n)
+        let (n, _) = self.perform(side, What::Writable, until, call)?;
+        park::spend(n as u64);
+        Ok(n)
     }
 
     pub(super) fn try_read(&self, buf: &mut [u8]) -> Result<usize> {
@@ -166,6 +171,7 @@ impl<T: AsFd> Inner<T> {
         if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
             side.word().note_drained(seen);
         }
+        park::spend(n as u64);
         Ok(n)
     }
 
@@ -187,10 +193,7 @@ impl<T: AsFd> Inner<T> {
             if round.seen.is_ready() || fired || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    done => {
-                        park::spend(1);
-                        return done.map(|done| (done, round.seen));
-                    }
+                    done => return done.map(|done| (done, round.seen)),
                 }
                 if side.word().drained(round.seen).is_none() {
                     continue;
