@@ -2,11 +2,12 @@
 
 use super::ends::{End, Ends};
 use super::error::Pending;
-use super::memory::reading_failed;
+use super::memory::{BUFFER, reading_failed};
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
 use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
-use crate::{error, park, source, sys};
+use crate::sys::{self, Kind};
+use crate::{error, park, source, task};
 use std::io;
 
 /// One copy under way.
@@ -196,6 +197,11 @@ impl<'c> Engine<'c> {
         {
             let from = End { fd: fd.fd(), handle: fd, at, kind };
             if step != Step::End {
+                if let Kind::File { .. } = kind {
+                    let reach = step.by_kernel().unwrap_or(left.min(self.buffer_size() as u64));
+                    let warmed = task::warm(fd.fd(), at, reach);
+                    warmed.map_err(|error| Stop::new(Side::Source, error))?;
+                }
                 if let Some(turn) = self.watch(&from, outlets, &to) {
                     return self.settle_turn(turn, source, sink);
                 }
@@ -219,6 +225,10 @@ impl<'c> Engine<'c> {
 
     pub(super) fn left(&self) -> u64 {
         self.options.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.report.taken))
+    }
+
+    pub(super) fn buffer_size(&self) -> usize {
+        self.options.buffer_size.unwrap_or(BUFFER)
     }
 
     /// Notes who was given up. With the ends the ways may change; with the last sink gone there
@@ -277,13 +287,7 @@ impl<'c> Engine<'c> {
         outlets: &[Outlet<'_>],
         to: &[plan::To],
     ) -> Option<Turn> {
-        let max = match step {
-            Step::CopyFileRange { max }
-            | Step::Sendfile { max }
-            | Step::Splice { max }
-            | Step::Carry { max } => max,
-            Step::End | Step::Loop | Step::Memory { .. } => return None,
-        };
+        let max = step.by_kernel()?;
         let live = live(outlets, to);
         if self.options.grow_pipes {
             self.ends.grow(0, from.fd);

@@ -99,6 +99,19 @@ pub(crate) enum Step {
     },
 }
 
+impl Step {
+    /// The most that it moves, if it is one of the kernel's.
+    pub(crate) fn by_kernel(self) -> Option<u64> {
+        match self {
+            Self::CopyFileRange { max }
+            | Self::Sendfile { max }
+            | Self::Splice { max }
+            | Self::Carry { max } => Some(max),
+            Self::End | Self::Loop | Self::Memory { .. } => None,
+        }
+    }
+}
+
 /// Chooses the next step.
 ///
 /// `left` is what the copy may still take, `taken` what it has taken.

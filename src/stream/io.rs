@@ -6,6 +6,7 @@ use crate::error;
 use crate::park;
 use crate::poll::{Desc, Side, State, Wait, What, keeps, wait};
 use crate::sys::{self, Manner, Nowait};
+use crate::task;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -162,9 +163,20 @@ impl<T: AsFd> Inner<T> {
     fn reading(
         &self,
         len: usize,
-        call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
+        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
     ) -> Result<usize> {
         let side = &self.desc.read;
+        let call = |nowait: Nowait, fd: BorrowedFd<'_>| match nowait {
+            // Only a disk makes it wait.
+            Nowait::Never if task::is_task() => match call(Nowait::Call, fd) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    task::warm(fd, None, len as u64)?;
+                    call(Nowait::Never, fd)
+                }
+                done => done,
+            },
+            _ => call(nowait, fd),
+        };
         let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let (n, seen) = self.perform(side, What::Readable, until, call)?;

@@ -221,7 +221,7 @@ impl Worker {
     }
 
     /// Whether nobody else may run now: a task unwinds, or the worker drops what was a task's.
-    fn stands(&self) -> bool {
+    pub(super) fn stands(&self) -> bool {
         self.current.get() == NOBODY || thread::panicking()
     }
 
