@@ -21,6 +21,7 @@ use std::net::{Shutdown, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::unbounded_channel;
 
 fn on_pollers(name: &str, body: fn(Way)) {
     for way in Way::POLLERS {
@@ -71,8 +72,8 @@ fn an_end_that_comes_with_the_last_bytes_is_seen_after_a_short_read() {
 #[test]
 fn an_end_or_more_bytes_after_the_event_and_a_short_read_are_seen() {
     fn run<T: AsFd + Send + Sync + 'static, W: Write>(way: Way, a: T, mut b: W) {
-        let (tell, heard) = async_channel::unbounded();
-        let hear = || task::wait(heard.recv()).unwrap().unwrap();
+        let (tell, mut heard) = unbounded_channel();
+        let mut hear = || task::wait(heard.recv()).unwrap().unwrap();
         let a = registered(way, Stream::from_std(a).unwrap());
         let reader = Waiting::start(way, 0, move || {
             let mut a = a;
@@ -80,7 +81,7 @@ fn an_end_or_more_bytes_after_the_event_and_a_short_read_are_seen() {
             loop {
                 let mut buf = [0; 64];
                 let n = a.read(&mut buf).unwrap();
-                tell.try_send(()).unwrap();
+                tell.send(()).unwrap();
                 if n == 0 {
                     return got;
                 }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::unbounded_channel;
 
 /// A call that waits until it is cancelled, and what must be there meanwhile.
 struct Endless {
@@ -123,7 +124,7 @@ fn waits() -> Vec<(&'static str, Make)> {
             queueing(pipe_with_capacity(9), call)
         }),
         ("join", || {
-            let (stop, stopped) = async_channel::bounded::<()>(1);
+            let (stop, mut stopped) = unbounded_channel::<()>();
             let other = task::spawn(move || task::wait(stopped.recv()).map(drop));
             let call = move || match other.join() {
                 Err(JoinError::NotJoined(error)) => error,
@@ -360,11 +361,11 @@ fn a_future_is_dropped_and_what_was_unblocked_goes_on() {
         assert_eq!(dropped.load(Ordering::Relaxed), 1);
 
         let (go, gone) = mpsc::channel::<()>();
-        let (tell, heard) = async_channel::bounded(1);
+        let (tell, mut heard) = unbounded_channel();
         let task = task::spawn(move || {
             let work = move || {
                 gone.recv().unwrap();
-                tell.try_send("done all the same").unwrap();
+                tell.send("done all the same").unwrap();
             };
             task::unblock(work).unwrap_err()
         });

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::unbounded_channel;
 
 const WAYS: [Way; 2] = [Way::Tasks, Way::Workers];
 
@@ -86,11 +87,11 @@ fn what_only_another_flow_of_control_can_bring_is_an_error() {
             task::yield_now();
         }
         assert_eq!(unwinding(|| ended.join().unwrap()), 5);
-        let (stop, stopped) = async_channel::bounded::<()>(1);
+        let (stop, mut stopped) = unbounded_channel::<()>();
         let endless = task::spawn(move || task::wait(stopped.recv()).unwrap().unwrap());
         let error = unwinding(|| endless.join().unwrap_err());
         assert!(matches!(error, JoinError::NotJoined(why) if why.kind() == ErrorKind::Deadlock));
-        stop.try_send(()).unwrap();
+        stop.send(()).unwrap();
     });
 }
 
@@ -255,11 +256,11 @@ fn what_a_panic_drops_on_a_worker_that_is_elsewhere_may_wait_for_descriptors() {
     in_ways("dropped unrun", |_| {
         let (a, b) = streams(unix());
         let a = Arc::new(a);
-        let (tell, heard) = async_channel::bounded(1);
+        let (tell, mut heard) = unbounded_channel();
         let mut theirs = Some(Arc::clone(&a));
         let last = Last(move || {
             if let Some(a) = theirs.take() {
-                let _ = tell.try_send({ &*a }.read(&mut [0; 8]).unwrap());
+                let _ = tell.send({ &*a }.read(&mut [0; 8]).unwrap());
             }
         });
         let task = task::spawn(move || drop(last));

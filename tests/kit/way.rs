@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::Instant;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// How the flows of control of a test wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,7 +156,7 @@ pub(crate) struct Waiting<T> {
 
 enum Flow<T> {
     /// Its result, for who may wait only as tasks do.
-    Thread(thread::JoinHandle<()>, async_channel::Receiver<thread::Result<T>>),
+    Thread(thread::JoinHandle<()>, UnboundedReceiver<thread::Result<T>>),
     Task(task::JoinHandle<T>),
 }
 
@@ -208,7 +209,7 @@ impl<T: Send + 'static> Waiting<T> {
                 Err(task::JoinError::NotRun(error)) if is_cancelled(&error) => None,
                 Err(error) => panic!("{error}"),
             },
-            Flow::Thread(thread, result) => {
+            Flow::Thread(thread, mut result) => {
                 let result = task::wait(result.recv()).unwrap().expect("a result is sent");
                 thread.join().expect("nothing comes after the result");
                 Some(result.unwrap_or_else(|payload| resume_unwind(payload)))
@@ -255,7 +256,7 @@ fn start_thread<T: Send + 'static>(
 ) -> Waiting<T> {
     let number = Arc::new(AtomicI32::new(0));
     let known = Arc::clone(&number);
-    let (tell, result) = async_channel::bounded(1);
+    let (tell, result) = unbounded_channel();
     let thread = thread::spawn(move || {
         WORLD.set(world);
         known.store(this_thread(), Ordering::Relaxed);
@@ -263,7 +264,7 @@ fn start_thread<T: Send + 'static>(
             let _guard = (place == Place::LocalThread).then(|| Local::new().unwrap());
             call()
         }));
-        let _ = tell.try_send(ended);
+        let _ = tell.send(ended);
     });
     Waiting { flow: Flow::Thread(thread, result), number }
 }
