@@ -142,9 +142,6 @@ pub(crate) fn announce_other(
     wait: &mut Wait<'_>,
     me: &Unparker,
 ) -> io::Result<Option<Option<Instant>>> {
-    if !here::settle(std::iter::once((wait.fd, wait.desc)))? {
-        return Ok(None);
-    }
     if wait.side().is_some_and(|side| side.word().state().is_ready()) {
         look(std::slice::from_mut(wait))?;
         if wait.fired {
@@ -153,10 +150,15 @@ pub(crate) fn announce_other(
     }
     let mut announced = 0;
     let result = announce(std::slice::from_mut(wait), me, None, &mut announced);
-    if announced > 0 && !matches!(result, Ok(Some(_))) {
+    // Not before: a registry that ends tells those whom it finds announced.
+    let settled = result.and_then(|deadline| {
+        let settled = here::settle(std::iter::once((wait.fd, wait.desc)))?;
+        Ok(deadline.filter(|_| settled))
+    });
+    if announced > 0 && !matches!(settled, Ok(Some(_))) {
         withdraw(wait);
     }
-    result
+    settled
 }
 
 /// Nobody is woken for `wait` any more.
