@@ -65,6 +65,7 @@
 mod bell;
 mod carrier;
 mod cold;
+mod ending;
 mod job;
 mod join;
 mod office;
