@@ -12,15 +12,14 @@ use kit::{noise, streams, unix, within};
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::rc::Rc;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Runs `body` alone in the process and sees that it leaves no descriptor open, and no thread but
 /// those that are kept for what blocks.
 fn alone(name: &str, workers: usize, body: impl FnOnce() + Send + 'static) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _one = one();
     let before = descriptors();
     within(name, move || {
         let runtime = Runtime::builder().workers(workers).stack_size(64 << 10).build().unwrap();
@@ -32,6 +31,11 @@ fn alone(name: &str, workers: usize, body: impl FnOnce() + Send + 'static) {
     assert_eq!(after.0, before.0, "{name}: descriptors are left open");
     // Copies keep four empty pipes for those to come.
     assert!(after.1 <= before.1.max(BEFORE_ALL + 8), "{name}: pipes are left open");
+}
+
+fn one() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
 /// The pipes that the process was given.
@@ -253,7 +257,11 @@ fn runtimes_come_and_go() {
             task::yield_now();
         });
     }
-    // One whose tasks do not end leaks them, and what they hold, but nothing of its own.
+}
+
+#[test]
+fn a_runtime_whose_tasks_do_not_end_leaves_them_and_little_else() {
+    let _one = one();
     let before = descriptors();
     for _ in 0..5 {
         let impatient = Runtime::builder().workers(1).patience(Duration::ZERO).build().unwrap();
