@@ -199,8 +199,8 @@ fn hook() -> Option<Rc<dyn Hook>> {
     HOOKS.try_with(|hooks| hooks.borrow().last().cloned()).ok().flatten()
 }
 
-/// How long a poll lasts in which no waker is heard.
-const DEAF: Duration = Duration::from_millis(10);
+/// How long a wait lasts in which what it is for is not heard.
+pub(crate) const DEAF: Duration = Duration::from_millis(10);
 
 /// Nobody waits and nobody was woken.
 const IDLE: u8 = 0;

@@ -5,14 +5,16 @@
 #[path = "kit/mod.rs"]
 mod kit;
 
+use aqueduct::poll::Local;
 use aqueduct::stream::Stream;
-use aqueduct::task::{self, JoinHandle, Runtime};
-use aqueduct::{copy, pipe, pipe_with_capacity};
+use aqueduct::task::{self, JoinError, JoinHandle, Runtime};
+use aqueduct::{copy, is_cancelled, pipe, pipe_with_capacity};
 use kit::{noise, streams, unix, within};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::cell::{Cell, RefCell};
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -237,6 +239,65 @@ fn copies_side_by_side_through_sockets() {
             }
         });
     }
+}
+
+/// Tasks wait for it by duplicates then, as often as they have to.
+#[test]
+fn streams_that_are_at_home_with_a_thread() {
+    let (a, b) = streams(unix());
+    let (a, b) = (Arc::new(a), Arc::new(b));
+    let (theirs, (stop, stopped)) = (Arc::clone(&a), mpsc::channel::<()>());
+    let (tell, hear) = mpsc::channel();
+    let host = thread::spawn(move || {
+        let _local = Local::new().unwrap();
+        theirs.set_read_timeout(Some(Duration::from_millis(1)));
+        assert_eq!({ &*theirs }.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        theirs.set_read_timeout(None);
+        drop(theirs);
+        tell.send(()).unwrap();
+        stopped.recv().unwrap_err();
+    });
+    hear.recv().unwrap();
+    for workers in [1, 2] {
+        let (a, b) = (Arc::clone(&a), Arc::clone(&b));
+        alone("at home with a thread", workers, move || {
+            for _ in 0..50 {
+                let (theirs, ours) = (Arc::clone(&a), Arc::clone(&b));
+                let writes = task::spawn(move || {
+                    (0..10).for_each(|_| task::yield_now());
+                    { &*ours }.write_all(b"x").unwrap();
+                });
+                assert_eq!({ &*a }.read(&mut [0; 8]).unwrap(), 1);
+                writes.join().unwrap();
+                a.set_read_deadline(Some(Instant::now() + Duration::from_micros(100)));
+                assert_eq!({ &*a }.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+                a.set_read_deadline(None);
+                let waits = task::spawn(move || { &*theirs }.read(&mut [0]).unwrap_err());
+                task::yield_now();
+                waits.cancel();
+                match waits.join() {
+                    Ok(error) => assert!(is_cancelled(&error)),
+                    Err(JoinError::NotRun(error)) => assert!(is_cancelled(&error)),
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    }
+    // Without a descriptor for the duplicate it takes a little longer.
+    alone("no descriptor left", 1, move || {
+        let limits = getrlimit(Resource::Nofile);
+        let writes = task::spawn(move || {
+            (0..10).for_each(|_| task::yield_now());
+            { &*b }.write_all(b"x").unwrap();
+        });
+        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limits }).unwrap();
+        let read = { &*a }.read(&mut [0; 8]);
+        setrlimit(Resource::Nofile, limits).unwrap();
+        assert_eq!(read.unwrap(), 1);
+        writes.join().unwrap();
+    });
+    drop(stop);
+    host.join().unwrap();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use super::registry::{Desc, Registry};
 use super::{Interest, Mode};
-use crate::park::{Unparker, park_until};
+use crate::park::{DEAF, Unparker, park_until};
 use crate::sys::{self, Watch};
 use std::cell::RefCell;
 use std::io;
@@ -83,12 +83,18 @@ pub(crate) fn park_on(
     }
     let me = Unparker::current();
     let mut guests = Vec::with_capacity(watches.len());
+    let mut deadline = deadline;
     for watch in watches.iter() {
-        match Guest::new(registry, watch)? {
-            Some(guest) if guest.announce(&me)? => guests.push(guest),
+        match Guest::new(registry, watch) {
+            Ok(Some(guest)) if guest.announce(&me)? => guests.push(guest),
             // It is never broken either.
-            None if !watch.reads() && !watch.writes() => {}
-            _ => return Ok(()),
+            Ok(None) if !watch.reads() && !watch.writes() => {}
+            Ok(_) => return Ok(()),
+            // No descriptor is left, for one: it is looked at again, a little later.
+            Err(_) => {
+                let soon = Instant::now() + DEAF;
+                deadline = Some(deadline.map_or(soon, |at| at.min(soon)));
+            }
         }
     }
     let parked = park_until(deadline);

@@ -26,7 +26,8 @@ pub(crate) enum Way {
     Tasks,
     /// Tasks of two workers.
     Workers,
-    /// Tasks of one worker, and every other one a plain thread.
+    /// Tasks of one worker, and every other one a plain thread. The test itself is what the worker
+    /// did before it became one.
     Beside,
     /// Tasks of two workers that have nothing to do with each other, threads of both kinds, and
     /// streams that are at home elsewhere, where a test says so by [`Way::abroad`].
@@ -82,7 +83,12 @@ impl Way {
                     body()
                 });
             }
-            Self::Tasks | Self::Beside | Self::Across => 1,
+            Self::Beside => {
+                return within(&name, move || {
+                    Runtime::builder().workers(1).run(body).expect("a worker")
+                });
+            }
+            Self::Tasks | Self::Across => 1,
             Self::Workers => 2,
         };
         within(&name, move || {
@@ -169,7 +175,8 @@ impl<T: Send + 'static> Waiting<T> {
         let world = WORLD.with_borrow(Weak::upgrade);
         match (way.place(number), world) {
             (place @ (Place::Here | Place::There), Some(world)) => start_at(&world, place, call),
-            (Place::Here | Place::There, None) => panic!("{way:?} outside of Way::run"),
+            // Where there is a runtime, it is that one's.
+            (Place::Here | Place::There, None) => start_task(Weak::new(), task::spawn, call),
             (place, world) => {
                 let world = world.as_ref().map_or_else(Weak::new, Arc::downgrade);
                 start_thread(world, place, call)
@@ -238,14 +245,22 @@ fn start_at<T: Send + 'static>(
     place: Place,
     call: impl FnOnce() -> T + Send + 'static,
 ) -> Waiting<T> {
-    let number = Arc::new(AtomicI32::new(0));
-    let (known, ours) = (Arc::clone(&number), Arc::downgrade(world));
     let runtime = if place == Place::There { &world.there } else { &world.here };
-    let task = runtime.spawn(move || {
-        WORLD.set(ours);
+    start_task(Arc::downgrade(world), |call| runtime.spawn(call), call)
+}
+
+fn start_task<T: Send + 'static>(
+    world: Weak<World>,
+    spawn: impl FnOnce(Box<dyn FnOnce() -> T + Send>) -> task::JoinHandle<T>,
+    call: impl FnOnce() -> T + Send + 'static,
+) -> Waiting<T> {
+    let number = Arc::new(AtomicI32::new(0));
+    let known = Arc::clone(&number);
+    let task = spawn(Box::new(move || {
+        WORLD.set(world);
         known.store(this_thread(), Ordering::Relaxed);
         call()
-    });
+    }));
     Waiting { flow: Flow::Task(task), number }
 }
 
