@@ -68,11 +68,13 @@ const POLLING: u8 = 1;
 const WOKEN: u8 = 2;
 
 impl Local {
-    /// Sets the calling thread up.
+    /// Sets the calling thread up, with the backend that the environment variable
+    /// `AQUEDUCT_POLLER` names, or else the system's best.
     ///
     /// # Errors
     ///
-    /// Those of the backend, and `Unsupported` where there is none.
+    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
+    /// the system has none; those of the system.
     pub fn new() -> io::Result<Self> {
         let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);

@@ -1,5 +1,6 @@
 //! The descriptors of one backend.
 
+use super::poller::Backend as Choice;
 use super::{Happening, Interest, Key, Mode, Netpoll, Side};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
@@ -131,8 +132,12 @@ struct Slot {
 impl Registry {
     pub(crate) const EDGES: bool = Backend::CAPS.edge;
 
+    /// With the backend that the environment asks for, or the system's best.
     pub(crate) fn new(tended: bool) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { backend: Backend::init()?, tended, slots: Mutex::default() }))
+        let backend = match Choice::chosen()? {
+            Choice::Epoll => Backend::init()?,
+        };
+        Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
     }
 
     fn open(
