@@ -1,6 +1,7 @@
 //! epoll(7).
 
-use super::{Event, retry};
+use super::Event;
+use super::wait::in_steps;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
@@ -43,11 +44,8 @@ impl Epoll {
         list: &mut Vec<Happened>,
         deadline: Option<Instant>,
     ) -> io::Result<()> {
-        retry(|| {
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let timeout = left.map(super::wait::timespec);
-            epoll::wait(&self.epoll, rustix::buffer::spare_capacity(list), timeout.as_ref())?;
-            Ok(())
+        in_steps(deadline, |timeout| {
+            Ok(epoll::wait(&self.epoll, rustix::buffer::spare_capacity(list), timeout)?)
         })
     }
 

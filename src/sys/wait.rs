@@ -60,7 +60,7 @@ impl<'a> Watch<'a> {
 
 /// poll(2): waits until one of `watches` has fired or the deadline has passed.
 pub(crate) fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    ask(watches, None, || left(deadline)).map(drop)
+    ask(watches, None, |list| until(list, deadline)).map(drop)
 }
 
 /// The same, until `event` was signalled too; whether it was.
@@ -69,40 +69,73 @@ pub(crate) fn poll_with(
     event: &Event,
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
-    ask(watches, Some(event), || left(deadline))
+    ask(watches, Some(event), |list| until(list, deadline))
 }
 
 /// poll(2) without waiting: which of `watches` have fired by now.
 pub(crate) fn look(watches: &mut [Watch<'_>]) -> io::Result<()> {
-    ask(watches, None, || Some(Duration::ZERO)).map(drop)
-}
-
-fn left(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|at| at.saturating_duration_since(Instant::now()))
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = |list: &mut [PollFd<'_>]| {
+        super::retry(|| Ok(rustix::event::poll(list, Some(&NOW))?)).map(drop)
+    };
+    ask(watches, None, now).map(drop)
 }
 
 fn ask(
     watches: &mut [Watch<'_>],
     event: Option<&Event>,
-    patience: impl Fn() -> Option<Duration>,
+    call: impl FnOnce(&mut [PollFd<'_>]) -> io::Result<()>,
 ) -> io::Result<bool> {
     let mut list = Vec::with_capacity(watches.len() + 1);
     list.extend(watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.want)));
     list.extend(event.map(|event| PollFd::from_borrowed_fd(event.as_fd(), PollFlags::IN)));
-    super::retry(|| {
-        let timeout = patience().map(timespec);
-        Ok(rustix::event::poll(&mut list, timeout.as_ref())?)
-    })?;
+    call(&mut list)?;
     for (watch, answer) in watches.iter_mut().zip(&list) {
         watch.got = answer.revents();
     }
     Ok(event.is_some() && list.last().is_some_and(|answer| !answer.revents().is_empty()))
 }
 
-/// More than sixty years, in seconds.
-const FOR_EVER: i64 = i32::MAX as i64;
+fn until(list: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    in_steps(deadline, |timeout| Ok(rustix::event::poll(list, timeout)?))
+}
 
-/// As long as can be said, where that is shorter.
-pub(crate) fn timespec(length: Duration) -> Timespec {
-    Timespec::try_from(length).unwrap_or(Timespec { tv_sec: FOR_EVER, tv_nsec: 0 })
+/// No system takes less for a timeout; many count milliseconds, of which an `i32` holds 24 days.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Waits by `call`, which answers how much has happened, until something has or the deadline has
+/// passed.
+pub(super) fn in_steps(
+    deadline: Option<Instant>,
+    mut call: impl FnMut(Option<&Timespec>) -> io::Result<usize>,
+) -> io::Result<()> {
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let step = left.map(|left| {
+            let step = left.min(LONGEST);
+            Timespec { tv_sec: step.as_secs().cast_signed(), tv_nsec: step.subsec_nanos().into() }
+        });
+        match call(step.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) if left.is_none_or(|left| left > LONGEST) => {}
+            done => return done.map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_too_long() {
+        let far = Instant::now() + 100 * LONGEST;
+        let mut steps = Vec::new();
+        let happens = |timeout: Option<&Timespec>| {
+            steps.push(timeout.map(|timeout| timeout.tv_sec));
+            Ok(usize::from(steps.len() == 3))
+        };
+        in_steps(Some(far), happens).unwrap();
+        assert_eq!(steps, [Some(LONGEST.as_secs().cast_signed()); 3]);
+    }
 }
