@@ -10,8 +10,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -57,10 +57,11 @@ struct Inner {
     scratch: Cell<Vec<Happening>>,
 }
 
-/// The permit of the thread, and how to reach it in its poll.
+/// The permit of the thread, and how to reach it in its poll. Streams may keep it long after, but
+/// not the backend's descriptors with it.
 struct Bell {
     state: AtomicU8,
-    registry: Arc<Registry>,
+    registry: Weak<Registry>,
 }
 
 const RUNNING: u8 = 0;
@@ -78,7 +79,7 @@ impl Local {
     pub fn new() -> io::Result<Self> {
         let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);
-        let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
+        let bell = Arc::new(Bell { state, registry: Arc::downgrade(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
         let here = here::enter(Arc::clone(&inner.registry));
@@ -151,7 +152,9 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.state.swap(WOKEN, Ordering::Release) == POLLING {
-            self.registry.backend.wake();
+            if let Some(registry) = self.registry.upgrade() {
+                registry.backend.wake();
+            }
         }
     }
 }
