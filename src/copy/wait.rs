@@ -64,8 +64,9 @@ impl Engine<'_> {
         match self.wait(&mut waits) {
             Ok(()) => Ready::Retry,
             Err(error) => {
-                let side = numbers.iter().find(|(side, handle)| refused(*side, *handle));
-                Ready::Stop(Stop::new(side.map_or(first, |(side, _)| *side), error))
+                let refused = numbers.iter().position(|(side, handle)| refused(*side, *handle));
+                let told = refused.or_else(|| waits.iter().position(|wait| wait.fired));
+                Ready::Stop(Stop::new(told.map_or(first, |i| numbers[i].0), error))
             }
         }
     }

@@ -130,14 +130,15 @@ impl Hook for Inner {
         // The backend's own descriptor is readable when it has something to tell.
         let own = Watch::readable(self.registry.backend.as_fd());
         let mut all: Vec<_> = watches.iter().map(Watch::again).chain([own]).collect();
-        self.sleep(|| sys::poll(&mut all, deadline))?;
+        let result = self.sleep(|| sys::poll(&mut all, deadline));
         for (watch, done) in watches.iter_mut().zip(&all) {
             watch.answer(done);
         }
         if all.last().is_some_and(Watch::fired) {
-            self.poll(Some(Instant::now()))?;
+            let told = self.poll(Some(Instant::now()));
+            return result.and(told);
         }
-        Ok(())
+        result
     }
 
     fn unparker(&self) -> Unparker {

@@ -96,7 +96,8 @@ pub(crate) fn look(waits: &mut [Wait<'_>]) -> io::Result<()> {
 /// # Errors
 ///
 /// `NotConnected` if one of the streams is closed, `TimedOut` once the deadline of one has
-/// passed; those of the system, and those of a flow of control that may not wait.
+/// passed; those of the system, one that a socket had to tell among them, for which its wait has
+/// fired; and those of a flow of control that may not wait.
 pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
     let me = Unparker::current();
     let mut announced = 0;
@@ -198,11 +199,11 @@ fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
         return park::park_until(deadline);
     }
     let mut watches: Vec<_> = waits.iter().map(Wait::watch).collect();
-    park::park_on(&mut watches, deadline)?;
+    let result = park::park_on(&mut watches, deadline);
     for (wait, watch) in waits.iter_mut().zip(&watches) {
         wait.fired = watch.fired();
     }
-    Ok(())
+    result
 }
 
 #[cfg(test)]

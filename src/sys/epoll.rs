@@ -3,6 +3,7 @@
 use super::Event;
 use super::wait::in_steps;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::{PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::time::Instant;
@@ -61,5 +62,34 @@ impl Epoll {
 impl AsFd for Epoll {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.epoll.as_fd()
+    }
+}
+
+/// What is new with one descriptor.
+#[derive(Debug)]
+pub(super) struct Edge(OwnedFd);
+
+impl Edge {
+    pub(super) fn new(fd: BorrowedFd<'_>, want: PollFlags) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let flags = EventFlags::from_bits_truncate(want.bits().into()) | EventFlags::ET;
+        epoll::add(&epoll, fd, EventData::new_u64(0), flags)?;
+        Ok(Self(epoll))
+    }
+
+    /// What it is like, if anything has come since the last time: at first, what it is like now.
+    pub(super) fn news(&self) -> io::Result<PollFlags> {
+        let mut list = Vec::with_capacity(1);
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut list), Some(&now))?;
+        // The flags are those of poll(2), in more bits.
+        let flags = list.first().map_or(EventFlags::empty(), |event: &Happened| event.flags);
+        Ok(PollFlags::from_bits_truncate(flags.bits() as u16))
+    }
+}
+
+impl AsFd for Edge {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -1,5 +1,6 @@
 //! What only Linux has: above all the calls that move bytes without showing them to the program.
 
+pub(super) use super::epoll::Edge;
 use super::{Call, faults::gate, retry};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{

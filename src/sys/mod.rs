@@ -24,6 +24,7 @@ mod imp;
 pub(crate) mod epoll;
 mod errno;
 mod kind;
+mod lasting;
 pub(crate) mod memory;
 pub(crate) mod net;
 mod nowait;

@@ -1,6 +1,6 @@
 //! Waiting for descriptors by poll(2), which knows every kind of them.
 
-use super::Event;
+use super::{Event, lasting};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -9,30 +9,36 @@ use std::time::{Duration, Instant};
 /// What to wait for on one descriptor, and what came of it.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
-    fd: BorrowedFd<'a>,
-    want: PollFlags,
-    got: PollFlags,
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) want: PollFlags,
+    pub(super) got: PollFlags,
+    /// There is something, but no call tells of it and it does not go away: nothing was got.
+    pub(super) lasts: bool,
 }
 
 impl<'a> Watch<'a> {
     /// Until it can be read.
     pub(crate) fn readable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::IN, got: PollFlags::empty() }
+        Self::new(fd, PollFlags::IN)
     }
 
     /// Until it can be written.
     pub(crate) fn writable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::OUT, got: PollFlags::empty() }
+        Self::new(fd, PollFlags::OUT)
     }
 
     /// Until its other end is gone.
     pub(crate) fn broken(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::empty(), got: PollFlags::empty() }
+        Self::new(fd, PollFlags::empty())
+    }
+
+    fn new(fd: BorrowedFd<'a>, want: PollFlags) -> Self {
+        Self { fd, want, got: PollFlags::empty(), lasts: false }
     }
 
     /// The same question once more.
     pub(crate) fn again(&self) -> Self {
-        Self { fd: self.fd, want: self.want, got: PollFlags::empty() }
+        Self::new(self.fd, self.want)
     }
 
     /// Takes over what came of the same question.
@@ -56,11 +62,24 @@ impl<'a> Watch<'a> {
     pub(crate) fn fired(&self) -> bool {
         !self.got.is_empty()
     }
+
+    /// Sees to it that nothing counts as got of which no call would tell.
+    pub(super) fn weigh(&mut self) -> io::Result<()> {
+        if lasting::lasts(self)? {
+            self.lasts = true;
+            self.got = PollFlags::empty();
+        }
+        Ok(())
+    }
 }
 
 /// poll(2): waits until one of `watches` has fired or the deadline has passed.
+///
+/// # Errors
+///
+/// Those of poll(2), and one that a socket among `watches` had to tell, which has fired then.
 pub(crate) fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    ask(watches, None, |list| until(list, deadline)).map(drop)
+    wait(watches, None, deadline).map(drop)
 }
 
 /// The same, until `event` was signalled too; whether it was.
@@ -69,7 +88,7 @@ pub(crate) fn poll_with(
     event: &Event,
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
-    ask(watches, Some(event), |list| until(list, deadline))
+    wait(watches, Some(event), deadline)
 }
 
 /// poll(2) without waiting: which of `watches` have fired by now.
@@ -81,7 +100,21 @@ pub(crate) fn look(watches: &mut [Watch<'_>]) -> io::Result<()> {
     ask(watches, None, now).map(drop)
 }
 
-fn ask(
+fn wait(
+    watches: &mut [Watch<'_>],
+    event: Option<&Event>,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    let signalled = ask(watches, event, |list| until(list, deadline))?;
+    let waits = !signalled && !watches.iter().any(Watch::fired);
+    if waits && watches.iter().any(|watch| watch.lasts) {
+        return lasting::wait(watches, event, deadline);
+    }
+    Ok(signalled)
+}
+
+/// `call` is to ask poll(2); whether `event` was signalled.
+pub(super) fn ask(
     watches: &mut [Watch<'_>],
     event: Option<&Event>,
     call: impl FnOnce(&mut [PollFd<'_>]) -> io::Result<()>,
@@ -93,10 +126,11 @@ fn ask(
     for (watch, answer) in watches.iter_mut().zip(&list) {
         watch.got = answer.revents();
     }
+    watches.iter_mut().try_for_each(Watch::weigh)?;
     Ok(event.is_some() && list.last().is_some_and(|answer| !answer.revents().is_empty()))
 }
 
-fn until(list: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
+pub(super) fn until(list: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
     in_steps(deadline, |timeout| Ok(rustix::event::poll(list, timeout)?))
 }
 
