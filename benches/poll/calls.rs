@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 const MESSAGE: usize = 64;
 const MESSAGES: usize = 256;
 
-pub(crate) fn rows(scale: Scale) -> io::Result<()> {
+pub(crate) fn rows(scale: Scale<'_>) -> io::Result<()> {
     register(scale)?;
     deadlines(scale)
 }
 
 /// Register and unregister one descriptor.
-fn register(scale: Scale) -> io::Result<()> {
+fn register(scale: Scale<'_>) -> io::Result<()> {
     let (near, _far) = UnixStream::pair()?;
     let ours = poll::Poller::new()?;
     let polling = polling::Poller::new()?;
     let mio = mio::Poll::new()?;
-    let steps = 200_000;
+    let steps = 20_000;
     scale.row(
         "register",
         steps,
@@ -61,7 +61,7 @@ fn register(scale: Scale) -> io::Result<()> {
 }
 
 /// Short reads of what is there.
-fn deadlines(scale: Scale) -> io::Result<()> {
+fn deadlines(scale: Scale<'_>) -> io::Result<()> {
     let far_off = || Instant::now() + Duration::from_secs(30);
     let (near, far) = UnixStream::pair()?;
     let std = near.try_clone()?;
@@ -80,7 +80,7 @@ fn deadlines(scale: Scale) -> io::Result<()> {
         }
         Ok(())
     };
-    let steps = 200 * MESSAGES;
+    let steps = 100 * MESSAGES;
     scale.row(
         "read",
         steps,

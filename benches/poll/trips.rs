@@ -26,14 +26,20 @@ const SERVERS: &[(&str, Server)] = &[
     ("std", |near| threads(near, echo)),
 ];
 
-pub(crate) fn rows(scale: Scale) -> io::Result<()> {
-    row(scale, "trip_1", 1, 20_000, &["plain", "local", "polling", "mio", "std"])?;
+pub(crate) fn rows(scale: Scale<'_>) -> io::Result<()> {
+    row(scale, "trip_1", 1, 4_000, &["plain", "local", "polling", "mio", "std"])?;
     let in_time = ["plain", "plain-deadline", "local", "local-deadline"];
-    row(scale, "trip_1_deadline", 1, 20_000, &in_time)?;
-    row(scale, "trip_64", 64, 64_000, &["plain", "local", "polling", "mio", "std"])
+    row(scale, "trip_1_deadline", 1, 4_000, &in_time)?;
+    row(scale, "trip_64", 64, 16_000, &["plain", "local", "polling", "mio", "std"])
 }
 
-fn row(scale: Scale, name: &str, connections: usize, trips: usize, who: &[&str]) -> io::Result<()> {
+fn row(
+    scale: Scale<'_>,
+    name: &str,
+    connections: usize,
+    trips: usize,
+    who: &[&str],
+) -> io::Result<()> {
     let runs =
         who.iter().map(|&who| move |trips: usize| run(who, connections, trips / connections));
     let runs: Vec<_> = runs.collect();

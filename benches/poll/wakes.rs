@@ -9,16 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-pub(crate) fn rows(scale: Scale) -> io::Result<()> {
+pub(crate) fn rows(scale: Scale<'_>) -> io::Result<()> {
     // Out of a wait for a descriptor.
     scale.row(
         "wake_read",
-        20_000,
+        4_000,
         &[("plain", &|n| reads(n, false)), ("local", &|n| reads(n, true))],
     )?;
-    scale.row("wake_poll", 20_000, &[("aqueduct", &ours), ("polling", &polling), ("mio", &mio)])?;
+    scale.row("wake_poll", 4_000, &[("aqueduct", &ours), ("polling", &polling), ("mio", &mio)])?;
     // Out of a wait for nothing but each other.
-    scale.row("park", 20_000, &[("pipe", &pipes), ("std", &parks)])
+    scale.row("park", 4_000, &[("pipe", &pipes), ("std", &parks)])
 }
 
 /// Runs both on a thread each.
