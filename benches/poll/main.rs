@@ -14,6 +14,7 @@ mod wakes;
 use aqueduct::poll::Poller;
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
+use std::time::Duration;
 
 /// One of those that are compared: takes so many steps.
 type Contender<'a> = (&'a str, &'a dyn Fn(usize) -> io::Result<()>);
@@ -78,7 +79,9 @@ fn main() -> io::Result<()> {
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     if let ["trips", who, connections, rounds] = words[..] {
         let number = |word: &str| word.parse().map_err(io::Error::other);
-        return trips::run(who, number(connections)?, number(rounds)?);
+        // So long that whoever serves waits for each.
+        let pause = Duration::from_millis(2);
+        return trips::run(who, number(connections)?, number(rounds)?, pause);
     }
     if let Err(error) = Poller::new() {
         println!("NOT RUN: no poller on this system: {error}");

@@ -40,15 +40,16 @@ fn row(
     trips: usize,
     who: &[&str],
 ) -> io::Result<()> {
-    let runs =
-        who.iter().map(|&who| move |trips: usize| run(who, connections, trips / connections));
+    let runs = who
+        .iter()
+        .map(|&who| move |trips: usize| run(who, connections, trips / connections, Duration::ZERO));
     let runs: Vec<_> = runs.collect();
     let contenders = who.iter().zip(&runs).map(|(&who, run)| (who, run as _));
     scale.row(name, trips, &contenders.collect::<Vec<_>>())
 }
 
-/// So many round trips on each of so many connections.
-pub(crate) fn run(who: &str, connections: usize, rounds: usize) -> io::Result<()> {
+/// So many round trips on each of so many connections, with a pause before each round.
+pub(crate) fn run(who: &str, connections: usize, rounds: usize, pause: Duration) -> io::Result<()> {
     let Some((_, serve)) = SERVERS.iter().find(|(name, _)| *name == who) else {
         return Err(io::Error::other(format!("nobody is called {who}")));
     };
@@ -62,15 +63,18 @@ pub(crate) fn run(who: &str, connections: usize, rounds: usize) -> io::Result<()
         socket.set_nodelay(true)?;
     }
     let server = thread::spawn(|| serve(near));
-    drive(&far, rounds.max(1))?;
+    drive(&far, rounds.max(1), pause)?;
     drop(far);
     server.join().expect("the server does not panic")
 }
 
 /// By calls that no server makes, so that they can be told apart.
-fn drive(far: &[TcpStream], rounds: usize) -> io::Result<()> {
+fn drive(far: &[TcpStream], rounds: usize, pause: Duration) -> io::Result<()> {
     let (message, mut answer) = ([7; MESSAGE], [0; MESSAGE]);
     for _ in 0..rounds {
+        if !pause.is_zero() {
+            thread::sleep(pause);
+        }
         for mut socket in far {
             assert_eq!(socket.write_vectored(&[IoSlice::new(&message)])?, MESSAGE);
         }
