@@ -162,3 +162,30 @@ fn an_output_with_such_an_error_is_not_lost() {
         assert!(is_cancelled(&stopped.source), "{stopped}");
     });
 }
+
+#[test]
+fn a_worker_sleeps_while_its_task_waits() {
+    within("task", || {
+        let (mut near, mut far) = queued();
+        let read = move || aqueduct::task::run(|| near.read(&mut [0; 8]).unwrap()).unwrap();
+        let reader = sleeps(Waiting::start(Way::Plain, 0, read));
+        far.write_all(b"news").unwrap();
+        assert_eq!(reader.join(), 4);
+    });
+}
+
+#[test]
+fn a_worker_sleeps_while_its_task_watches_an_output() {
+    within("task", || {
+        let (mut near, mut far) = queued();
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut reader = Stream::from_std(reader).unwrap();
+        let copy = move || Copier::new().watch_outputs(true).copy(&mut reader, &mut near).unwrap();
+        let copier = Waiting::start(Way::Plain, 0, move || aqueduct::task::run(copy).unwrap());
+        let copier = sleeps(copier);
+        writer.write_all(b"more").unwrap();
+        far.read_exact(&mut [0; 4]).unwrap();
+        drop(writer);
+        assert_eq!(sleeps(copier).join().copied(), 4);
+    });
+}

@@ -66,7 +66,8 @@ pub(crate) fn keeps(desc: &Desc) -> bool {
 }
 
 /// Parks until one of `watches` fires, whoever may have its descriptor registered: a duplicate of
-/// each is watched by `registry` meanwhile. For flows of control that cannot stop in poll(2).
+/// each, or what tells of its news, is watched by `registry` meanwhile. For flows of control that
+/// cannot stop in poll(2).
 pub(crate) fn park_on(
     registry: &Arc<Registry>,
     watches: &mut [Watch<'_>],
@@ -78,7 +79,7 @@ pub(crate) fn park_on(
     }
     let me = Unparker::current();
     let mut guests = Vec::with_capacity(watches.len());
-    for watch in watches.iter() {
+    for watch in watches.iter_mut() {
         match Guest::new(registry, watch, &me)? {
             Some(guest) => guests.push(guest),
             // It never makes anybody wait.
@@ -91,7 +92,7 @@ pub(crate) fn park_on(
     sys::look(watches)
 }
 
-/// A duplicate of a descriptor, registered for one wait.
+/// A descriptor that stands for another, registered for one wait.
 struct Guest {
     fd: OwnedFd,
     desc: Arc<Desc>,
@@ -99,9 +100,20 @@ struct Guest {
 
 impl Guest {
     /// `None` if the descriptor is always ready, or has just become so.
-    fn new(registry: &Arc<Registry>, watch: &Watch<'_>, me: &Unparker) -> io::Result<Option<Self>> {
-        let guest = Self { fd: watch.fd().try_clone_to_owned()?, desc: Desc::new() };
-        let what = Interest { readable: watch.reads(), writable: watch.writes() };
+    fn new(
+        registry: &Arc<Registry>,
+        watch: &mut Watch<'_>,
+        me: &Unparker,
+    ) -> io::Result<Option<Self>> {
+        let own = Interest { readable: watch.reads(), writable: watch.writes() };
+        let (fd, what) = match watch.news()? {
+            Some(news) => (news, Interest::READABLE),
+            None => (watch.fd().try_clone_to_owned()?, own),
+        };
+        if watch.fired() {
+            return Ok(None);
+        }
+        let guest = Self { fd, desc: Desc::new() };
         if !guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)? {
             return Ok(None);
         }

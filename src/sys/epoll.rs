@@ -93,3 +93,9 @@ impl AsFd for Edge {
         self.0.as_fd()
     }
 }
+
+impl From<Edge> for OwnedFd {
+    fn from(edge: Edge) -> Self {
+        edge.0
+    }
+}

@@ -49,11 +49,9 @@ pub(super) fn wait(
         return ask(&mut others, event, |list| until(list, Some(nap)));
     };
     loop {
-        // At first an edge tells what there is. So nothing is missed that came since poll(2).
         for (watch, edge) in watches.iter_mut().zip(&edges) {
             if let Some(edge) = edge {
-                watch.got = edge.news()?;
-                watch.weigh()?;
+                watch.hear(edge)?;
             }
         }
         if watches.iter().any(Watch::fired) {

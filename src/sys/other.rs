@@ -101,3 +101,9 @@ impl AsFd for Edge {
         match *self {}
     }
 }
+
+impl From<Edge> for OwnedFd {
+    fn from(edge: Edge) -> Self {
+        match edge {}
+    }
+}

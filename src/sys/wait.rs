@@ -1,9 +1,10 @@
 //! Waiting for descriptors by poll(2), which knows every kind of them.
 
+use super::imp::Edge;
 use super::{Event, lasting};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// What to wait for on one descriptor, and what came of it.
@@ -63,10 +64,26 @@ impl<'a> Watch<'a> {
         !self.got.is_empty()
     }
 
+    /// If what was got lasts, as nothing then: a descriptor that can be read when there is more.
+    pub(crate) fn news(&mut self) -> io::Result<Option<OwnedFd>> {
+        if !self.lasts {
+            return Ok(None);
+        }
+        let edge = Edge::new(self.fd, self.want)?;
+        self.hear(&edge)?;
+        Ok(Some(edge.into()))
+    }
+
+    /// What is new, and at first what there is: nothing is missed that came since poll(2).
+    pub(super) fn hear(&mut self, edge: &Edge) -> io::Result<()> {
+        self.got = edge.news()?;
+        self.weigh()
+    }
+
     /// Sees to it that nothing counts as got of which no call would tell.
     pub(super) fn weigh(&mut self) -> io::Result<()> {
-        if lasting::lasts(self)? {
-            self.lasts = true;
+        self.lasts = lasting::lasts(self)?;
+        if self.lasts {
             self.got = PollFlags::empty();
         }
         Ok(())
