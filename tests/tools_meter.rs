@@ -322,7 +322,7 @@ fn signals_end_it_on_a_fresh_line() {
     quiet.hear(b"x");
     quiet.signal(Signal::TERM);
     assert_eq!(quiet.wait(), (32, String::new(), String::new()));
-    let script = "mkfifo f; $T nope f 2>said & until grep -q nope said; do :; done
+    let script = "mkfifo f; $T nope f 2>said & until grep -qs nope said; do :; done
         kill $!; wait $!; echo $?";
     check(&place.sh(script), 0, "34\n", "");
     // Started with the signal ignored, as by nohup, it goes on.
