@@ -29,11 +29,15 @@ pub(super) enum Ready {
     Stop(Stop),
 }
 
+/// How often in a row a call has not gone on.
+#[derive(Debug, Default)]
+pub(super) struct Stall(usize);
+
 impl Engine<'_> {
     /// Whether a call may block in the kernel. Not where a cancel, a watch, or a deadline must be
     /// heard.
     pub(super) fn may_block(&self) -> bool {
-        self.options.cancel.is_none() && !self.options.watch_outputs && !self.streams
+        self.options.cancel.is_none() && !self.options.watch_outputs && !self.restless
     }
 
     /// Whether to wait where `handle` is not ready: a stream's calls do.
@@ -43,30 +47,45 @@ impl Engine<'_> {
 
     /// EAGAIN from a call with two descriptors does not say which of them is not ready, so that
     /// is asked first. (At TCP's urgent mark both are, for ever: only a plain read passes it.)
-    pub(super) fn blocked(&self, from: Option<&End<'_>>, to: Option<(usize, &End<'_>)>) -> Ready {
-        let mut sides = Vec::with_capacity(2);
-        sides.extend(from.map(|end| (Side::Source, end, wait(end.handle, What::Readable))));
-        sides.extend(to.map(|(i, end)| (Side::Sink(i), end, wait(end.handle, What::Writable))));
-        for (side, _, wait) in &mut sides {
-            if let Err(error) = poll::look(from_mut(wait)) {
-                return Ready::Stop(Stop::new(*side, error));
-            }
-        }
-        sides.retain(|(.., wait)| !wait.fired);
-        let Some(&(first, ..)) = sides.first() else { return Ready::Both };
+    ///
+    /// Where a wait asks poll(2) anyway, it costs less to wait for the side that was slow before:
+    /// if it is ready, the wait ends at once, and the other side is next.
+    pub(super) fn blocked(
+        &mut self,
+        from: Option<&End<'_>>,
+        to: Option<(usize, &End<'_>)>,
+        stall: &mut Stall,
+    ) -> Ready {
+        let from = from.map(|end| (Side::Source, end, What::Readable));
+        let to = to.map(|(i, end)| (Side::Sink(i), end, What::Writable));
+        let mut sides: Vec<_> = from.into_iter().chain(to).collect();
         // A descriptor that blocks answered EAGAIN only because the call was told not to wait.
         let gives_up = |end: &End<'_>| end.kind.nonblocking() && !self.waits(end.handle);
-        if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
-            return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
-        }
-        let numbers: Vec<_> = sides.iter().map(|&(side, end, _)| (side, end.handle)).collect();
-        let mut waits: Vec<_> = sides.into_iter().map(|(.., wait)| wait).collect();
-        match self.wait(&mut waits) {
-            Ok(()) => Ready::Retry,
-            Err(error) => {
-                let side = numbers.iter().find(|(side, handle)| refused(*side, *handle));
-                Ready::Stop(Stop::new(side.map_or(first, |(side, _)| *side), error))
+        if stall.0 < sides.len() && poll::polls() && !sides.iter().any(|(_, end, _)| gives_up(end))
+        {
+            let at = (self.slow + stall.0) % sides.len();
+            stall.0 += 1;
+            if sides.len() > 1 {
+                self.slow = at;
             }
+            sides = vec![sides[at]];
+        } else {
+            let mut waits = waits(&sides);
+            if let Err(error) = poll::look(&mut waits) {
+                return Ready::Stop(stop(&sides, error));
+            }
+            let mut fired = waits.iter().map(|wait| wait.fired);
+            sides.retain(|_| !fired.next().unwrap_or_default());
+            if sides.is_empty() {
+                return Ready::Both;
+            }
+            if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
+                return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
+            }
+        }
+        match self.wait(&mut waits(&sides)) {
+            Ok(()) => Ready::Retry,
+            Err(error) => Ready::Stop(stop(&sides, error)),
         }
     }
 
@@ -159,6 +178,16 @@ impl Engine<'_> {
             }
         }
     }
+}
+
+fn waits<'a>(sides: &[(Side, &End<'a>, What)]) -> Vec<Wait<'a>> {
+    sides.iter().map(|(_, end, what)| wait(end.handle, *what)).collect()
+}
+
+/// The side whose stream lets nothing through is to blame, or else the first.
+fn stop(sides: &[(Side, &End<'_>, What)], error: io::Error) -> Stop {
+    let refused = sides.iter().find(|(side, end, _)| refused(*side, end.handle));
+    Stop::new(refused.or_else(|| sides.first()).map_or(Side::Source, |(side, ..)| *side), error)
 }
 
 fn wait<'a>(handle: Handle<'a>, what: What) -> Wait<'a> {

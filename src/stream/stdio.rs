@@ -100,7 +100,9 @@ impl Stream<Inherited> {
 
     fn on(io: Inherited, manner: Manner) -> Self {
         let nowait = io.rung.nowait();
-        Self { inner: Arc::new(Inner::with(io, Manner { nowait, ..manner })) }
+        Self {
+            inner: Arc::new(Inner::with(io, Manner { nowait, ..manner }, |io| io.given.as_fd())),
+        }
     }
 }
 
