@@ -99,9 +99,7 @@ pub(crate) fn look(waits: &mut [Wait<'_>]) -> io::Result<()> {
 pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
     let me = Unparker::current();
     let mut announced = 0;
-    // poll(2) knows better than the word, which may be of before the call that would block.
-    let trusted = !here::polls();
-    let result = announce(waits, &me, deadline, trusted, &mut announced).and_then(|go| match go {
+    let result = announce(waits, &me, deadline, &mut announced).and_then(|go| match go {
         Some(deadline) => park(waits, deadline),
         None => Ok(()),
     });
@@ -115,13 +113,12 @@ fn announce(
     waits: &mut [Wait<'_>],
     me: &Unparker,
     mut deadline: Option<Instant>,
-    trusted: bool,
     announced: &mut usize,
 ) -> io::Result<Option<Option<Instant>>> {
     for wait in waits {
         if let Some(side) = wait.side() {
             let round = side.begin()?;
-            if trusted && wait.has_come(&round) {
+            if wait.has_come(&round) {
                 wait.fired = true;
                 return Ok(None);
             }
