@@ -47,10 +47,12 @@ fn a_case() {
     let way = if case.ends_with("local") { Way::Local } else { Way::Plain };
     within(&case.clone(), move || match case.as_str() {
         "urgent-plain" | "urgent-local" => past_the_mark(way),
-        "slow-source" => slow_source(None),
-        "slow-source-deadline" => slow_source(far_away()),
-        "slow-sink" => slow_sink(None),
-        "slow-sink-deadline" => slow_sink(far_away()),
+        "slow-source" => slow_source(None, &Copier::new()),
+        "slow-source-deadline" => slow_source(far_away(), &Copier::new()),
+        "slow-source-watch" => slow_source(None, &Copier::new().watch_outputs(true)),
+        "slow-sink" => slow_sink(None, &Copier::new()),
+        "slow-sink-deadline" => slow_sink(far_away(), &Copier::new()),
+        "slow-sink-watch" => slow_sink(None, &Copier::new().watch_outputs(true)),
         _ => watch_a_half_closed_peer(way),
     });
 }
@@ -110,26 +112,27 @@ fn far_away() -> Option<Instant> {
 
 /// Copies from one pipe that the program was given to another, each with that deadline.
 fn between_pipes(
-    deadline: Option<Instant>,
+    (deadline, copier): (Option<Instant>, &Copier),
     from: io::PipeReader,
     to: io::PipeWriter,
 ) -> Waiting<Option<ErrorKind>> {
+    let copier = copier.clone();
     Waiting::start(Way::Plain, 0, move || {
         let mut from = Stream::inherit(from.into()).unwrap();
         let mut to = Stream::inherit(to.into()).unwrap();
         from.set_read_deadline(deadline);
         to.set_write_deadline(deadline);
-        copy(&mut from, &mut to).err().map(|stopped| stopped.kind())
+        copier.copy(&mut from, &mut to).err().map(|stopped| stopped.kind())
     })
 }
 
 /// A byte comes when the one before has arrived, and more is waited for.
-fn slow_source(deadline: Option<Instant>) {
+fn slow_source(deadline: Option<Instant>, copier: &Copier) {
     let ((from, mut feed), (mut out, to)) = (io::pipe().unwrap(), io::pipe().unwrap());
     // So many go through memory first.
     let mut warm = vec![0; 1 << 16];
     feed.write_all(&warm).unwrap();
-    let mut mover = between_pipes(deadline, from, to);
+    let mut mover = between_pipes((deadline, copier), from, to);
     out.read_exact(&mut warm).unwrap();
     for _ in 0..ROUNDS {
         mover = mover.asleep();
@@ -141,9 +144,9 @@ fn slow_source(deadline: Option<Instant>) {
 }
 
 /// The sink is full, but for a page now and then.
-fn slow_sink(deadline: Option<Instant>) {
+fn slow_sink(deadline: Option<Instant>, copier: &Copier) {
     let ((from, mut feed), (mut out, to)) = (io::pipe().unwrap(), io::pipe().unwrap());
-    let mut mover = between_pipes(deadline, from, to);
+    let mut mover = between_pipes((deadline, copier), from, to);
     let feeder = Waiting::start(Way::Plain, 0, move || while feed.write_all(&[1; 4096]).is_ok() {});
     let mut page = [0; 4096];
     for _ in 0..ROUNDS {
@@ -163,7 +166,9 @@ fn a_stall_costs_no_call_where_nobody_could_end_it_and_two_elsewhere() {
         ("slow-source", 0),
         ("slow-sink", 0),
         ("slow-source-deadline", 1),
+        ("slow-source-watch", 1),
         ("slow-sink-deadline", 1),
+        ("slow-sink-watch", 1),
     ] {
         let Some(calls) = calls(case) else { return };
         let count = |call: &str| calls.lines().filter(|line| line.contains(call)).count();

@@ -86,6 +86,7 @@ impl Engine<'_> {
                 Verdict::Again => match self.blocked(Some(from), None, &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Err(Turn::Plain(PASS)),
+                    Ready::Silent => return Err(Turn::Again),
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => {
@@ -157,6 +158,12 @@ impl Engine<'_> {
                 Verdict::Again => match self.blocked(head.end, outlet, &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Err(Turn::Plain(PASS)),
+                    Ready::Silent => {
+                        if let Some(empty) = broker {
+                            empty.give_back();
+                        }
+                        return Err(Turn::Again);
+                    }
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => return Err(self.refuse_tee()),
@@ -234,7 +241,7 @@ impl Engine<'_> {
                     Ready::Retry => {}
                     // There was no room, and now there is: its reader was quicker than the question.
                     Ready::Both if !raced => raced = true,
-                    Ready::Both => return Err(Trouble::Plain),
+                    Ready::Both | Ready::Silent => return Err(Trouble::Plain),
                     Ready::Stop(stop) => return Err(Trouble::Failed(stop.error)),
                 },
                 Verdict::Refused => {

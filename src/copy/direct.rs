@@ -44,6 +44,7 @@ impl Engine<'_> {
                 Verdict::Again => match self.blocked(Some(from), Some((index, &to)), &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Turn::Plain(PASS),
+                    Ready::Silent => return Turn::Again,
                     Ready::Stop(stop) => return Turn::Stop(stop),
                 },
                 Verdict::Refused => {

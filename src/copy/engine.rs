@@ -29,6 +29,8 @@ pub(super) struct Engine<'c> {
     pub(super) restless: bool,
     /// Which side was waited for last: 0 the source, 1 the sink.
     pub(super) slow: usize,
+    /// The source has kept a step waiting, and nothing has moved since.
+    pub(super) silent: bool,
 }
 
 /// Whether the copy goes on.
@@ -95,6 +97,7 @@ impl<'c> Engine<'c> {
             plain: None,
             restless: false,
             slow: 0,
+            silent: false,
         };
         loop {
             let flow = match engine.step(source, sink) {
@@ -198,15 +201,15 @@ impl<'c> Engine<'c> {
             (from, &piece)
         {
             let from = End { fd: self.fd(fd), handle: fd, at, kind };
+            let around = step.around().filter(|_| self.prepared && self.plain.is_none());
             if step != Step::End {
-                if let Some(turn) = self.watch(&from, outlets, &to) {
+                if let Some(turn) = self.watch(&from, outlets, &to, around.is_some()) {
                     return self.settle_turn(turn, source, sink);
                 }
             }
-            if self.prepared && self.plain.is_none() {
-                if let Some(turn) = self.around(step, &from, outlets, &to) {
-                    return self.settle_turn(turn, source, sink);
-                }
+            if let Some(max) = around {
+                let turn = self.around(step, max, &from, outlets, &to);
+                return self.settle_turn(turn, source, sink);
             }
         }
         match step {
@@ -272,21 +275,15 @@ impl<'c> Engine<'c> {
         Ok(Flow::On)
     }
 
-    /// Executes a kernel step; `None` if `step` is not one.
+    /// Executes a step around the chain.
     fn around(
         &mut self,
         step: Step,
+        max: u64,
         from: &End<'_>,
         outlets: &[Outlet<'_>],
         to: &[plan::To],
-    ) -> Option<Turn> {
-        let max = match step {
-            Step::CopyFileRange { max }
-            | Step::Sendfile { max }
-            | Step::Splice { max }
-            | Step::Carry { max } => max,
-            Step::End | Step::Loop | Step::Memory { .. } => return None,
-        };
+    ) -> Turn {
         let live = self.live(outlets, to);
         if self.options.grow_pipes {
             self.ends.grow(0, from.fd);
@@ -296,7 +293,7 @@ impl<'c> Engine<'c> {
             [only] if !matches!(step, Step::Carry { .. }) => self.direct(step, from, only, max),
             _ => self.carry(from, &live, max),
         };
-        Some(self.fill_in(turn, outlets, to))
+        self.fill_in(turn, outlets, to)
     }
 
     /// The outlets that are descriptors and keep what they get, with their numbers.
@@ -356,6 +353,7 @@ impl<'c> Engine<'c> {
         direct: bool,
     ) -> Result<Flow, Stop> {
         let Moved { n, path, mut outcomes, pending } = moved;
+        self.silent = false;
         self.report.count(path, n);
         for (delivered, outcome) in self.report.delivered.iter_mut().zip(&outcomes) {
             *delivered += outcome.moved;

@@ -25,6 +25,8 @@ pub(super) enum Ready {
     Retry,
     /// Both sides say that they are ready, and yet the call does not go on.
     Both,
+    /// The source is silent, and while it is the outlets are to be [watched](Engine::watch).
+    Silent,
     /// Do not wait.
     Stop(Stop),
 }
@@ -61,9 +63,9 @@ impl Engine<'_> {
         let mut sides: Vec<_> = from.into_iter().chain(to).collect();
         // A descriptor that blocks answered EAGAIN only because the call was told not to wait.
         let gives_up = |end: &End<'_>| end.kind.nonblocking() && !self.waits(end.handle);
-        if stall.0 < sides.len() && poll::polls() && !sides.iter().any(|(_, end, _)| gives_up(end))
-        {
-            let at = (self.slow + stall.0) % sides.len();
+        let tries = stall.0 + usize::from(self.silent);
+        if tries < sides.len() && poll::polls() && !sides.iter().any(|(_, end, _)| gives_up(end)) {
+            let at = (self.slow + tries) % sides.len();
             stall.0 += 1;
             if sides.len() > 1 {
                 self.slow = at;
@@ -82,6 +84,10 @@ impl Engine<'_> {
             if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
                 return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
             }
+        }
+        if self.options.watch_outputs && sides.iter().any(|(side, ..)| *side == Side::Source) {
+            self.silent = true;
+            return Ready::Silent;
         }
         match self.wait(&mut waits(&sides)) {
             Ok(()) => Ready::Retry,
@@ -134,13 +140,23 @@ impl Engine<'_> {
     }
 
     /// Before a step that may wait for the source: waits here, where a cancel is heard and, on
-    /// request, the loss of an outlet's reader. `None` when the source is ready.
-    pub(super) fn watch(&self, from: &End<'_>, outlets: &[Outlet<'_>], to: &[To]) -> Option<Turn> {
+    /// request, the loss of an outlet's reader. `None` when the source is ready. A step `around` the
+    /// chain does not wait for a source, but finds out that it is silent.
+    pub(super) fn watch(
+        &self,
+        from: &End<'_>,
+        outlets: &[Outlet<'_>],
+        to: &[To],
+        around: bool,
+    ) -> Option<Turn> {
         if let Some(turn) = refusal(from, outlets) {
             return Some(turn);
         }
         let listens = self.options.cancel.is_some() || self.options.watch_outputs;
-        if !listens || matches!(from.kind, Kind::File { .. } | Kind::Null) {
+        if !listens || (around && !self.silent) {
+            return None;
+        }
+        if matches!(from.kind, Kind::File { .. } | Kind::Null) {
             return None;
         }
         if from.kind.nonblocking() && !self.waits(from.handle) {
@@ -160,10 +176,10 @@ impl Engine<'_> {
                 }
             }
         }
-        let stop = |error| Some(Turn::Stop(Stop::new(Side::Source, error)));
         loop {
-            if let Err(error) = poll::look(&mut waits) {
-                return refusal(from, outlets).or_else(|| stop(error));
+            if let Err(error) = self.ask(&mut waits) {
+                let stop = || Turn::Stop(Stop::new(Side::Source, error));
+                return Some(refusal(from, outlets).unwrap_or_else(stop));
             }
             let lost = numbers.iter().zip(&waits[1..]).filter(|(_, wait)| wait.fired);
             let lost: Vec<_> = lost.map(|(i, _)| (*i, error::reader_gone())).collect();
@@ -173,10 +189,19 @@ impl Engine<'_> {
             if waits[0].fired {
                 return None;
             }
-            if let Err(error) = self.wait(&mut waits) {
-                return refusal(from, outlets).or_else(|| stop(error));
+        }
+    }
+
+    /// Waits without having tried anything before.
+    fn ask(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
+        // A wait by poll(2) looks for itself.
+        if !poll::polls() {
+            poll::look(waits)?;
+            if waits.iter().any(|wait| wait.fired) {
+                return Ok(());
             }
         }
+        self.wait(waits)
     }
 }
 
