@@ -10,7 +10,6 @@ use kit::{terminal, within};
 use rustix::fs::{OFlags, fcntl_getfl};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -96,10 +95,6 @@ impl Scene {
     fn check(&self) {
         assert_eq!(fcntl_getfl(&self.shared).unwrap(), self.flags);
     }
-
-    fn duplicate(end: impl AsFd) -> File {
-        File::from(OwnedFd::from(end.as_fd().try_clone_to_owned().unwrap()))
-    }
 }
 
 impl Drop for Scene {
@@ -114,7 +109,7 @@ impl Drop for Scene {
 fn two_that_read_share_what_is_typed() {
     within("two readers", || {
         let mut scene = Scene::start("read");
-        let mut shared = Scene::duplicate(&scene.shared);
+        let mut shared = scene.shared.try_clone().unwrap();
         let other = thread::spawn(move || {
             let mut got = 0;
             read_to_the_end(&mut shared, || got += 1);
@@ -143,7 +138,7 @@ fn two_that_read_share_what_is_typed() {
 fn two_that_write_wait_for_each_other() {
     within("two writers", || {
         let mut scene = Scene::start("write");
-        let mut shared = Scene::duplicate(&scene.shared);
+        let mut shared = scene.shared.try_clone().unwrap();
         // Where it does not block, this fails as soon as the terminal is full.
         let other = thread::spawn(move || shared.write_all(&[THEIRS; MUCH]).unwrap());
         let mut counts = [0; 2];
@@ -164,7 +159,7 @@ fn two_that_write_wait_for_each_other() {
 fn a_copy_from_the_terminal_to_itself_leaves_the_flags_alone() {
     within("a copy", || {
         let mut scene = Scene::start("copy");
-        let mut screen = Scene::duplicate(&scene.screen);
+        let mut screen = scene.screen.try_clone().unwrap();
         let typist = thread::spawn(move || screen.write_all(&[OURS; 2 * MUCH]).unwrap());
         let (mut got, mut block) = (0, [0; 1000]);
         while got < 2 * MUCH {
