@@ -99,6 +99,19 @@ pub(crate) enum Step {
     },
 }
 
+impl Step {
+    /// How many bytes may go around the chain, inside the kernel, if the step is of that kind.
+    pub(crate) fn around(self) -> Option<u64> {
+        match self {
+            Self::CopyFileRange { max }
+            | Self::Sendfile { max }
+            | Self::Splice { max }
+            | Self::Carry { max } => Some(max),
+            Self::End | Self::Loop | Self::Memory { .. } => None,
+        }
+    }
+}
+
 /// Chooses the next step.
 ///
 /// `left` is what the copy may still take, `taken` what it has taken.

@@ -59,6 +59,12 @@ pub(super) fn settle<'a>(
     settled.unwrap_or(Ok(false))
 }
 
+/// Whether this thread has no registry: it waits by poll(2) alone, which looks at the descriptors
+/// themselves.
+pub(crate) fn polls() -> bool {
+    with(|_| ()).is_none()
+}
+
 /// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
 /// read can prove that nothing is left.
 pub(crate) fn keeps(desc: &Desc) -> bool {

@@ -38,7 +38,7 @@ pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
 };
-pub(crate) use self::kind::{Identity, Kind, Manner, appends, is_null, manner};
+pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
 pub(crate) use self::nowait::{Nowait, set_nonblocking};
 pub(crate) use self::wait::{Watch, look, poll, poll_with};
 
