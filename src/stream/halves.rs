@@ -159,12 +159,12 @@ impl<T: AsFd> Write for WriteHalf<T> {
 
 impl<T: AsFd> Source for ReadHalf<T> {
     fn piece<'a>(&'a mut self, _: &mut Outlets<'a>) -> Piece<'a> {
-        self.inner.piece(false)
+        self.inner.piece()
     }
 }
 
 impl<T: AsFd> Sink for WriteHalf<T> {
     fn outlets<'a>(&'a mut self, out: &mut Outlets<'a>) {
-        out.push(self.inner.outlet(false));
+        out.push(self.inner.outlet());
     }
 }

@@ -9,6 +9,7 @@ use crate::sys::{self, Manner, Nowait};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Instant;
 
 #[derive(Debug)]
@@ -82,19 +83,23 @@ impl<T: AsFd> Inner<T> {
         Control::new(Arc::clone(&self.desc))
     }
 
-    /// `alone`: nobody else holds the stream, so that no new handle for it appears meanwhile.
-    pub(super) fn piece(&self, alone: bool) -> Piece<'_> {
-        let fd = self.handle(alone, &self.desc.read);
+    /// The caller has the stream, or his half of it, to himself.
+    pub(super) fn piece(self: &Arc<Self>) -> Piece<'_> {
+        let fd = self.handle(&self.desc.read);
         Piece::Fd { fd, max: u64::MAX, at: None, hidden: false }
     }
 
-    pub(super) fn outlet(&self, alone: bool) -> Outlet<'_> {
-        Outlet::Fd { fd: self.handle(alone, &self.desc.write), max: u64::MAX, at: None }
+    /// As [`piece`](Self::piece).
+    pub(super) fn outlet(self: &Arc<Self>) -> Outlet<'_> {
+        Outlet::Fd { fd: self.handle(&self.desc.write), max: u64::MAX, at: None }
     }
 
-    fn handle(&self, alone: bool, side: &Side) -> Handle<'_> {
-        // Tasks share their thread, and a `Control` shares the state.
-        let patient = alone && polls() && Arc::strong_count(&self.desc) == 1 && side.is_patient();
+    fn handle(self: &Arc<Self>, side: &Side) -> Handle<'_> {
+        // The other half shares all of it, a `Control` the state, and a task its thread.
+        let alone = Arc::strong_count(self) == 1 && Arc::strong_count(&self.desc) == 1;
+        // What others did before they let go is seen from here on.
+        fence(Ordering::Acquire);
+        let patient = alone && side.is_patient() && polls();
         let patient = patient.then(|| (self.patient)(self.get_ref()));
         Handle::of_stream(self.as_fd(), &self.desc, self.nowait, patient)
     }

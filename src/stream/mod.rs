@@ -255,13 +255,13 @@ impl<T: AsFd> Write for Stream<T> {
 
 impl<T: AsFd> Source for Stream<T> {
     fn piece<'a>(&'a mut self, _: &mut Outlets<'a>) -> Piece<'a> {
-        self.inner.piece(true)
+        self.inner.piece()
     }
 }
 
 impl<T: AsFd> Sink for Stream<T> {
     fn outlets<'a>(&'a mut self, out: &mut Outlets<'a>) {
-        out.push(self.inner.outlet(true));
+        out.push(self.inner.outlet());
     }
 }
 
