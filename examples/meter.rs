@@ -10,21 +10,22 @@ mod options;
 mod pace;
 mod util;
 
-use self::display::{Display, Ender};
+use self::display::Display;
 use self::options::Options;
 use self::pace::Pace;
 use aqueduct::WriteExt;
 use aqueduct::copy::{Copier, CopyError, Side};
-use aqueduct::source::Sink;
+use aqueduct::source::{Sink, Source};
+use aqueduct::stream::{Control, Inherited, Stream};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, ErrorKind, IsTerminal, Seek, SeekFrom};
 use std::os::unix::fs::FileTypeExt;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Exit statuses; several failures are or-ed together.
 const NOT_OPENED: u8 = 2;
@@ -43,44 +44,43 @@ fn main() -> ExitCode {
 }
 
 fn run(tool: &util::Tool, options: &Options) -> u8 {
-    let stdout = match tool.stdout() {
-        Ok(file) => file,
+    let (identity, stdout) = match tool.stdout().and_then(stream) {
+        Ok(opened) => opened,
         Err(error) => {
             tool.write_failed(&error);
             return TRANSFER_FAILED;
         }
     };
     let signals = util::Signals::hold(&[libc::SIGHUP, libc::SIGINT, libc::SIGTERM]);
-    let identity = util::identity(&stdout);
+    let status = Arc::new(AtomicU8::new(0));
     let count = Arc::new(AtomicU64::new(0));
     let seen = Arc::clone(&count);
-    let mut out = stdout.progress_writes(1, move |total| seen.store(total, Ordering::Relaxed));
 
     let numeric = options.look.numeric;
     let shows = !options.quiet && (numeric || options.force || io::stderr().is_terminal());
-    let status = Arc::new(AtomicU8::new(0));
     let started = shows.then(|| Display::start(options.look(), count)).transpose();
-    let display = started.and_then(|started| {
-        let (display, ender) = started.unzip();
-        end_on(signals, ender, Arc::clone(&status))?;
-        Ok(display)
+    let clock = started.and_then(|display| {
+        let display = display.map(|display| Arc::new(Mutex::new(display)));
+        end_on(signals, display.clone(), Arc::clone(&status))?;
+        Ok(display.map(|display| Clock { display, out: stdout.control() }))
     });
-    let display = match display {
-        Ok(display) => display,
+    let clock = match clock {
+        Ok(clock) => clock,
         Err(error) => {
             tool.warn_error("no display", &error);
             return NO_DISPLAY;
         }
     };
-    if display.is_some() {
+    if clock.is_some() {
         // Dying of it on the spot would leave the shell's prompt at the end of our line.
         util::ignore_sigpipe();
     }
 
-    let mut meter = Meter::new(tool, options, display.as_ref(), &status);
+    let mut out = stdout.progress_writes(1, move |total| seen.store(total, Ordering::Relaxed));
+    let mut meter = Meter::new(tool, options, clock.as_ref(), &status);
     let end = meter.pass_all(&mut out, identity);
-    if let Some(display) = display {
-        display.finish();
+    if let Some(clock) = &clock {
+        clock.display().finish();
     }
     if end == End::ReaderGone {
         util::die_of_sigpipe();
@@ -91,17 +91,34 @@ fn run(tool: &util::Tool, options: &Options) -> u8 {
 /// Lets a signal end the process once the line is finished, whatever the copy waits for.
 fn end_on(
     signals: util::Signals,
-    ender: Option<Ender>,
+    display: Option<Arc<Mutex<Display>>>,
     status: Arc<AtomicU8>,
 ) -> io::Result<thread::JoinHandle<()>> {
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         signals.wait();
         status.fetch_or(SIGNALLED, Ordering::Relaxed);
-        if let Some(ender) = ender {
-            ender.end();
+        if let Some(display) = display {
+            lock(&display).finish();
         }
         std::process::exit(status.load(Ordering::Relaxed).into());
     })
+}
+
+/// What it shows is as good after a panic as before.
+fn lock(display: &Mutex<Display>) -> MutexGuard<'_, Display> {
+    display.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The display, and the output, whose deadline has the copy come back for it.
+struct Clock {
+    display: Arc<Mutex<Display>>,
+    out: Control,
+}
+
+impl Clock {
+    fn display(&self) -> MutexGuard<'_, Display> {
+        lock(&self.display)
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -114,11 +131,13 @@ enum End {
 struct Meter<'a> {
     tool: &'a util::Tool,
     options: &'a Options,
-    display: Option<&'a Display>,
+    clock: Option<&'a Clock>,
     copier: Copier,
     pace: Option<Pace>,
     /// What may still go, by --stop-at-size.
     left: u64,
+    /// Taken from an input and not written yet.
+    owed: Vec<u8>,
     status: &'a AtomicU8,
 }
 
@@ -126,36 +145,37 @@ impl<'a> Meter<'a> {
     fn new(
         tool: &'a util::Tool,
         options: &'a Options,
-        display: Option<&'a Display>,
+        clock: Option<&'a Clock>,
         status: &'a AtomicU8,
     ) -> Self {
-        let mut copier = Copier::new().grow_pipes(true).share_pages(true).wait(true);
+        let mut copier = Copier::new().grow_pipes(true).share_pages(true);
         if let Some(bytes) = options.buffer_size {
             copier = copier.buffer_size(bytes);
         }
         Self {
             tool,
             options,
-            display,
+            clock,
             copier,
             pace: options.rate_limit.map(|rate| Pace::new(rate, Instant::now())),
             left: options.stop_at.unwrap_or(u64::MAX),
+            owed: Vec::new(),
             status,
         }
     }
 
-    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Option<(u64, u64)>) -> End {
+    fn pass_all<K: Sink>(&mut self, out: &mut K, identity: Identity) -> End {
         let options = self.options;
         for name in &options.files {
-            let mut input = match open(self.tool, name) {
-                Ok(input) => input,
+            let (own, mut input) = match open(self.tool, name).and_then(stream) {
+                Ok(opened) => opened,
                 Err(error) => {
                     self.complain(NOT_OPENED, label(name), &util::reason(&error));
                     continue;
                 }
             };
             // Reading what is written would never end.
-            if identity.is_some() && util::identity(&input) == identity {
+            if identity.is_some() && own == identity {
                 self.complain(INPUT_IS_OUTPUT, label(name), "input file is output file");
                 continue;
             }
@@ -174,38 +194,87 @@ impl<'a> Meter<'a> {
         End::Complete
     }
 
-    /// One input to its end: a single copy, or one for each portion that the rate allows.
-    fn pass<K: Sink>(&mut self, input: &mut File, out: &mut K) -> Result<(), CopyError> {
-        while self.left > 0 {
+    /// One input to its end: a single copy, or one for each beat of the display and each portion
+    /// that the rate allows.
+    fn pass<K: Sink>(
+        &mut self,
+        input: &mut Stream<Inherited>,
+        out: &mut K,
+    ) -> Result<(), Box<CopyError>> {
+        loop {
+            input.set_read_deadline(self.beat());
+            if !self.owed.is_empty() {
+                let owed = std::mem::take(&mut self.owed);
+                let (taken, _) = self.copy(&mut &owed[..], out, u64::MAX)?;
+                self.owed.extend_from_slice(&owed[taken as usize..]);
+                continue;
+            }
+            if self.left == 0 {
+                return Ok(());
+            }
             let mut portion = self.left;
             if let Some(pace) = &mut self.pace {
                 match pace.grant(Instant::now()) {
                     Ok(granted) => portion = portion.min(granted),
                     Err(wait) => {
-                        thread::sleep(wait);
+                        self.sleep(wait);
                         continue;
                     }
                 }
             }
-            if portion == u64::MAX {
-                return self.copier.copy(input, out).map(drop);
-            }
-            let taken = self.copier.clone().limit(portion).copy(input, out)?.taken();
+            let (taken, ended) = self.copy(input, out, portion)?;
             if let Some(pace) = &mut self.pace {
                 pace.spend(taken);
             }
             if self.options.stop_at.is_some() {
                 self.left -= taken;
             }
-            if taken < portion {
-                break;
+            if ended {
+                return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Copies until the next beat at most: how much was taken, and whether that was all there is.
+    fn copy<S: Source, K: Sink>(
+        &mut self,
+        source: &mut S,
+        out: &mut K,
+        limit: u64,
+    ) -> Result<(u64, bool), Box<CopyError>> {
+        match self.copier.clone().limit(limit).copy(source, out) {
+            Ok(report) => Ok((report.taken(), report.taken() < limit)),
+            // One with a number is the system's, as a network's may be, and a failure.
+            Err(stopped)
+                if stopped.kind() == ErrorKind::TimedOut
+                    && stopped.source.raw_os_error().is_none() =>
+            {
+                let taken = stopped.taken;
+                self.owed = stopped.into_pending();
+                Ok((taken, false))
+            }
+            Err(failed) => Err(Box::new(failed)),
+        }
+    }
+
+    /// Draws if it is time to; until when there is time for something else.
+    fn beat(&self) -> Option<Instant> {
+        let clock = self.clock?;
+        let due = clock.display().beat();
+        clock.out.set_write_deadline(Some(due));
+        Some(due)
+    }
+
+    /// No longer than to the next beat.
+    fn sleep(&self, wait: Duration) {
+        let beat = self.beat().map(|due| due.saturating_duration_since(Instant::now()));
+        thread::sleep(beat.map_or(wait, |beat| beat.min(wait)));
     }
 
     fn complain(&self, status: u8, what: String, reason: &str) {
-        let _room = self.display.map(Display::hush);
+        if let Some(clock) = self.clock {
+            clock.display().erase();
+        }
         self.tool.warn(format_args!("{what}: {reason}"));
         self.status.fetch_or(status, Ordering::Relaxed);
     }
@@ -213,6 +282,14 @@ impl<'a> Meter<'a> {
 
 fn open(tool: &util::Tool, name: &OsStr) -> io::Result<File> {
     if name == "-" { tool.stdin() } else { File::open(name) }
+}
+
+/// Which file it is, if it is a regular one.
+type Identity = Option<(u64, u64)>;
+
+/// The file as a stream, and which one it is.
+fn stream(file: File) -> io::Result<(Identity, Stream<Inherited>)> {
+    Ok((util::identity(&file), Stream::inherit(file.into())?))
 }
 
 fn label(name: &OsStr) -> String {

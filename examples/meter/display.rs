@@ -1,15 +1,14 @@
-//! The display: a thread of its own, so that neither a copy that blocks nor a terminal that was
-//! stopped holds up the other.
+//! The display: what is drawn, and when.
 
 use super::line::{Parts, State};
 use super::pace::{Rates, between};
+use aqueduct::stderr;
+use aqueduct::stream::{Inherited, Stream};
 use rustix::process::getpgrp;
 use rustix::termios::{tcgetpgrp, tcgetwinsize};
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// What to show, and how.
@@ -28,29 +27,17 @@ pub(crate) struct Look {
     pub(crate) await_first: bool,
 }
 
-/// A display that is being drawn.
+/// The display, which is drawn whenever a beat has passed. It waits for nobody: what a terminal that
+/// was stopped does not take is left out.
 #[derive(Debug)]
 pub(crate) struct Display {
-    screen: Arc<Mutex<Screen>>,
-    stop: Sender<()>,
-    thread: JoinHandle<()>,
-}
-
-/// Ends a display from another thread.
-#[derive(Debug)]
-pub(crate) struct Ender {
-    stop: Sender<()>,
-    /// Hangs up when the display has ended.
-    ended: Receiver<()>,
-}
-
-impl Ender {
-    /// Has the display drawn for the last time, if the terminal takes it: one that was stopped
-    /// must not keep us from ending.
-    pub(crate) fn end(self) {
-        let _ = self.stop.send(());
-        let _ = self.ended.recv_timeout(Duration::from_secs(1));
-    }
+    look: Look,
+    count: Arc<AtomicU64>,
+    state: State,
+    rates: Rates,
+    begun: Instant,
+    due: Instant,
+    screen: Screen,
 }
 
 impl Display {
@@ -58,69 +45,53 @@ impl Display {
     ///
     /// # Errors
     ///
-    /// When the system starts no thread.
-    pub(crate) fn start(look: Look, count: Arc<AtomicU64>) -> io::Result<(Self, Ender)> {
-        let screen = Arc::new(Mutex::new(Screen::default()));
-        let (stop, stopped) = channel();
-        let (ends, ended) = channel();
-        let painter = Painter {
+    /// When standard error cannot be had.
+    pub(crate) fn start(look: Look, count: Arc<AtomicU64>) -> io::Result<Self> {
+        let begun = Instant::now();
+        Ok(Self {
             rates: Rates::new(look.window),
             state: State { size: look.size, ..State::default() },
-            begun: Instant::now(),
-            screen: Arc::clone(&screen),
+            due: begun + look.interval,
+            screen: Screen { stderr: stderr()?, waits: false, drawn: 0, rest: Vec::new() },
+            begun,
             look,
             count,
-        };
-        let thread = thread::Builder::new().name("display".to_owned()).spawn(move || {
-            let _ends: Sender<()> = ends;
-            painter.run(&stopped);
-        })?;
-        let ender = Ender { stop: stop.clone(), ended };
-        Ok((Self { screen, stop, thread }, ender))
+        })
     }
 
-    /// Takes the line away, and draws none while the answer lives: room for a message.
-    pub(crate) fn hush(&self) -> impl Sized + '_ {
-        let mut screen = lock(&self.screen);
-        screen.erase();
-        screen
-    }
-
-    /// Draws for the last time and leaves the terminal on a fresh line.
-    pub(crate) fn finish(self) {
-        // It fails if a signal came before, and the line is finished.
-        let _ = self.stop.send(());
-        // Only a panic could make it fail, and that has been told on standard error.
-        let _ = self.thread.join();
-    }
-}
-
-struct Painter {
-    look: Look,
-    count: Arc<AtomicU64>,
-    state: State,
-    rates: Rates,
-    begun: Instant,
-    screen: Arc<Mutex<Screen>>,
-}
-
-impl Painter {
-    fn run(mut self, stopped: &Receiver<()>) {
-        let mut due = self.begun;
-        loop {
-            // Redraws keep to the beat that they began with; those that were missed are left out.
-            let now = Instant::now();
-            while due <= now {
-                due += self.look.interval;
-            }
-            match stopped.recv_timeout(due - now) {
-                Err(RecvTimeoutError::Timeout) => self.draw(),
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+    /// Draws if it is time to, and says when that is next.
+    pub(crate) fn beat(&mut self) -> Instant {
+        let now = Instant::now();
+        if self.due <= now {
+            self.draw();
         }
-        self.state.done = true;
+        // Redraws keep to the beat that they began with; those that were missed are left out.
+        while self.due <= now {
+            self.due += self.look.interval;
+        }
+        self.due
+    }
+
+    /// Takes the line away: room for a message.
+    pub(crate) fn erase(&mut self) {
+        if self.screen.drawn > 0 {
+            self.screen.redraw("");
+            self.screen.put("\r");
+        }
+    }
+
+    /// Draws for the last time and leaves the terminal on a fresh line. One that was stopped gets a
+    /// second for it: it must not keep us from ending.
+    pub(crate) fn finish(&mut self) {
+        if std::mem::replace(&mut self.state.done, true) {
+            return;
+        }
+        self.screen.stderr.set_write_deadline(Some(Instant::now() + Duration::from_secs(1)));
+        self.screen.waits = true;
         self.draw();
-        lock(&self.screen).end();
+        if self.screen.drawn > 0 {
+            self.screen.put("\n");
+        }
     }
 
     fn draw(&mut self) {
@@ -139,22 +110,26 @@ impl Painter {
             state.rate = between((Duration::ZERO, 0), (state.elapsed, total));
             state.average = state.rate;
         }
-        let mut screen = lock(&self.screen);
         if self.look.numeric {
-            screen.print(&self.look.parts.numbers(state));
+            self.screen.put(&(self.look.parts.numbers(state) + "\n"));
         } else if in_foreground() {
             // One column stays free: some terminals begin a new line after the last.
             let width = self.look.width.unwrap_or_else(|| terminal_width().saturating_sub(1));
-            screen.redraw(&self.look.parts.line(state, width));
+            self.screen.redraw(&self.look.parts.line(state, width));
         }
     }
 }
 
 /// Standard error. That it is broken is nothing that could be told to anybody.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Screen {
+    stderr: Stream<Inherited>,
+    /// For room, until the deadline; else what finds none is left out.
+    waits: bool,
     /// Columns of the line that stands there.
     drawn: usize,
+    /// Of a text that was cut off.
+    rest: Vec<u8>,
 }
 
 impl Screen {
@@ -163,33 +138,27 @@ impl Screen {
             return;
         }
         let columns = line.chars().count();
-        let rest = " ".repeat(self.drawn.saturating_sub(columns));
-        let _ = io::stderr().write_all(format!("\r{line}{rest}").as_bytes());
-        self.drawn = columns;
-    }
-
-    fn erase(&mut self) {
-        if self.drawn > 0 {
-            self.redraw("");
-            let _ = io::stderr().write_all(b"\r");
+        let blank = " ".repeat(self.drawn.saturating_sub(columns));
+        if self.put(&format!("\r{line}{blank}")) {
+            self.drawn = columns;
         }
     }
 
-    fn print(&self, line: &str) {
-        let _ = io::stderr().write_all(format!("{line}\n").as_bytes());
-    }
-
-    fn end(&mut self) {
-        if self.drawn > 0 {
-            let _ = io::stderr().write_all(b"\n");
-            self.drawn = 0;
+    /// Whether it was written, or has begun to be.
+    fn put(&mut self, text: &str) -> bool {
+        let before = self.rest.len();
+        self.rest.extend_from_slice(text.as_bytes());
+        let written = match self.waits {
+            true => self.stderr.write(&self.rest),
+            false => self.stderr.try_write(&self.rest),
+        };
+        let n = written.unwrap_or(0);
+        if n <= before {
+            self.rest.truncate(before);
         }
+        self.rest.drain(..n);
+        n > before
     }
-}
-
-/// What is guarded is a number of columns: as good after a panic as before.
-fn lock(screen: &Mutex<Screen>) -> MutexGuard<'_, Screen> {
-    screen.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn terminal_width() -> usize {

@@ -13,7 +13,7 @@ use super::broker::{self, Broker};
 use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
-use super::wait::{PASS, Ready};
+use super::wait::{PASS, Ready, Stall};
 use super::{Path, Side};
 use crate::error;
 use crate::source::Outcome;
@@ -74,6 +74,7 @@ impl Engine<'_> {
     fn fill(&mut self, from: &End<'_>, broker: &Broker, max: u64) -> Result<u64, Turn> {
         let len = (max as usize).min(broker.capacity());
         let block = self.may_block();
+        let mut stall = Stall::default();
         loop {
             let error = match sys::splice(from.past(0), (broker.writer(), None), len, block) {
                 Ok(0) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain(max)),
@@ -82,9 +83,10 @@ impl Engine<'_> {
                 Err(error) => error,
             };
             match sys::verdict(&error) {
-                Verdict::Again => match self.blocked(Some(from), None) {
+                Verdict::Again => match self.blocked(Some(from), None, &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Err(Turn::Plain(PASS)),
+                    Ready::Silent => return Err(Turn::Again),
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => {
@@ -144,6 +146,7 @@ impl Engine<'_> {
             },
         };
         let to = broker.as_ref().map_or(share.end.fd, Broker::writer);
+        let mut stall = Stall::default();
         let n = loop {
             let error = match sys::tee(head.fd, to, max as usize, self.may_block()) {
                 Ok(0) => return Err(Turn::End),
@@ -152,9 +155,15 @@ impl Engine<'_> {
             };
             let outlet = straight.then_some((share.index, &share.end));
             match sys::verdict(&error) {
-                Verdict::Again => match self.blocked(head.end, outlet) {
+                Verdict::Again => match self.blocked(head.end, outlet, &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Err(Turn::Plain(PASS)),
+                    Ready::Silent => {
+                        if let Some(empty) = broker {
+                            empty.give_back();
+                        }
+                        return Err(Turn::Again);
+                    }
                     Ready::Stop(stop) => return Err(Turn::Stop(stop)),
                 },
                 Verdict::Refused => return Err(self.refuse_tee()),
@@ -212,6 +221,7 @@ impl Engine<'_> {
         n: u64,
     ) -> Result<(), Trouble> {
         let block = self.may_block();
+        let mut stall = Stall::default();
         let end = share.end;
         let mut raced = false;
         while share.moved < n {
@@ -221,16 +231,17 @@ impl Engine<'_> {
                 Ok(k) => {
                     share.moved += k as u64;
                     raced = false;
+                    stall = Stall::default();
                     continue;
                 }
                 Err(error) => error,
             };
             match sys::verdict(&error) {
-                Verdict::Again => match self.blocked(None, Some((share.index, &end))) {
+                Verdict::Again => match self.blocked(None, Some((share.index, &end)), &mut stall) {
                     Ready::Retry => {}
                     // There was no room, and now there is: its reader was quicker than the question.
                     Ready::Both if !raced => raced = true,
-                    Ready::Both => return Err(Trouble::Plain),
+                    Ready::Both | Ready::Silent => return Err(Trouble::Plain),
                     Ready::Stop(stop) => return Err(Trouble::Failed(stop.error)),
                 },
                 Verdict::Refused => {

@@ -4,7 +4,7 @@ use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
 use super::plan::Step;
-use super::wait::{PASS, Ready};
+use super::wait::{PASS, Ready, Stall};
 use super::{Path, Side};
 use crate::source::Outcome;
 use crate::sys::{self, Kind, Verdict};
@@ -20,6 +20,7 @@ impl Engine<'_> {
     ) -> Turn {
         let len = max as usize;
         let block = self.may_block();
+        let mut stall = Stall::default();
         loop {
             let (path, result) = match step {
                 Step::CopyFileRange { .. } => {
@@ -40,9 +41,10 @@ impl Engine<'_> {
                 _ => sys::verdict(&error),
             };
             match verdict {
-                Verdict::Again => match self.blocked(Some(from), Some((index, &to))) {
+                Verdict::Again => match self.blocked(Some(from), Some((index, &to)), &mut stall) {
                     Ready::Retry => {}
                     Ready::Both => return Turn::Plain(PASS),
+                    Ready::Silent => return Turn::Again,
                     Ready::Stop(stop) => return Turn::Stop(stop),
                 },
                 Verdict::Refused => {

@@ -6,9 +6,10 @@ use super::memory::{BUFFER, reading_failed};
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
 use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
-use crate::sys::{self, Kind};
+use crate::sys::Kind;
 use crate::{error, park, source, task};
 use std::io;
+use std::os::fd::BorrowedFd;
 
 /// One copy under way.
 #[derive(Debug)]
@@ -25,8 +26,12 @@ pub(super) struct Engine<'c> {
     pub(super) prepared: bool,
     /// The next step is a loop over at most so many bytes, whatever the plan.
     pub(super) plain: Option<u64>,
-    /// An end is a stream, whose calls must not block.
-    pub(super) streams: bool,
+    /// An end is a stream whose calls must not block: it has a deadline, or somebody may close it.
+    pub(super) restless: bool,
+    /// Which side was waited for last: 0 the source, 1 the sink.
+    pub(super) slow: usize,
+    /// The source has kept a step waiting, and nothing has moved since.
+    pub(super) silent: bool,
 }
 
 /// Whether the copy goes on.
@@ -91,7 +96,9 @@ impl<'c> Engine<'c> {
             gone: vec![false; outlets],
             prepared: false,
             plain: None,
-            streams: false,
+            restless: false,
+            slow: 0,
+            silent: false,
         };
         loop {
             let before = engine.report.taken;
@@ -182,7 +189,9 @@ impl<'c> Engine<'c> {
         self.note_gone(list.list())?;
         let from = self.ends.source(&piece);
         let outlets = list.list();
-        self.streams = of_stream(&piece) || outlets.iter().any(leads_to_stream);
+        let restless = |fd: &Handle<'_>| fd.patient().is_none();
+        self.restless = matches!(&piece, Piece::Fd { fd, .. } if restless(fd))
+            || outlets.iter().any(|o| matches!(o, Outlet::Fd { fd, .. } if restless(fd)));
         if let Some(index) = self.writes_its_source(&piece, outlets, left) {
             return Err(Stop::new(Side::Sink(index), error::same_file()));
         }
@@ -195,21 +204,21 @@ impl<'c> Engine<'c> {
         if let (plan::From::Fd { kind, hidden: false, .. }, &Piece::Fd { fd, at, .. }) =
             (from, &piece)
         {
-            let from = End { fd: fd.fd(), handle: fd, at, kind };
+            let from = End { fd: self.fd(fd), handle: fd, at, kind };
+            let around = step.around().filter(|_| self.prepared && self.plain.is_none());
             if step != Step::End {
                 if let Kind::File { .. } = kind {
-                    let reach = step.by_kernel().unwrap_or(left.min(self.buffer_size() as u64));
-                    let warmed = task::warm(fd.fd(), at, reach);
+                    let reach = around.unwrap_or(left.min(self.buffer_size() as u64));
+                    let warmed = task::warm(from.fd, at, reach);
                     warmed.map_err(|error| Stop::new(Side::Source, error))?;
                 }
-                if let Some(turn) = self.watch(&from, outlets, &to) {
+                if let Some(turn) = self.watch(&from, outlets, &to, around.is_some()) {
                     return self.settle_turn(turn, source, sink);
                 }
             }
-            if self.prepared && self.plain.is_none() {
-                if let Some(turn) = self.around(step, &from, outlets, &to) {
-                    return self.settle_turn(turn, source, sink);
-                }
+            if let Some(max) = around {
+                let turn = self.around(step, max, &from, outlets, &to);
+                return self.settle_turn(turn, source, sink);
             }
         }
         match step {
@@ -279,16 +288,16 @@ impl<'c> Engine<'c> {
         Ok(Flow::On)
     }
 
-    /// Executes a kernel step; `None` if `step` is not one.
+    /// Executes a step around the chain.
     fn around(
         &mut self,
         step: Step,
+        max: u64,
         from: &End<'_>,
         outlets: &[Outlet<'_>],
         to: &[plan::To],
-    ) -> Option<Turn> {
-        let max = step.by_kernel()?;
-        let live = live(outlets, to);
+    ) -> Turn {
+        let live = self.live(outlets, to);
         if self.options.grow_pipes {
             self.ends.grow(0, from.fd);
             live.iter().for_each(|(index, end)| self.ends.grow(index + 1, end.fd));
@@ -297,7 +306,24 @@ impl<'c> Engine<'c> {
             [only] if !matches!(step, Step::Carry { .. }) => self.direct(step, from, only, max),
             _ => self.carry(from, &live, max),
         };
-        Some(self.fill_in(turn, outlets, to))
+        self.fill_in(turn, outlets, to)
+    }
+
+    /// The outlets that are descriptors and keep what they get, with their numbers.
+    fn live<'a>(&self, outlets: &[Outlet<'a>], to: &[plan::To]) -> Vec<(usize, End<'a>)> {
+        let ends = outlets.iter().zip(to).enumerate().filter_map(|(index, pair)| match pair {
+            (_, to) if to.discards() => None,
+            (&Outlet::Fd { fd, at, .. }, &plan::To::Fd { kind, .. }) => {
+                Some((index, End { fd: self.fd(fd), handle: fd, at, kind }))
+            }
+            _ => None,
+        });
+        ends.collect()
+    }
+
+    /// What the calls of a step use.
+    fn fd<'a>(&self, handle: Handle<'a>) -> BorrowedFd<'a> {
+        handle.patient().filter(|_| self.may_block()).unwrap_or_else(|| handle.fd())
     }
 
     /// Discarding outlets got all that was moved.
@@ -340,6 +366,7 @@ impl<'c> Engine<'c> {
         direct: bool,
     ) -> Result<Flow, Stop> {
         let Moved { n, path, mut outcomes, pending } = moved;
+        self.silent = false;
         self.report.count(path, n);
         for (delivered, outcome) in self.report.delivered.iter_mut().zip(&outcomes) {
             *delivered += outcome.moved;
@@ -370,79 +397,5 @@ impl<'c> Engine<'c> {
             None => Ok(Flow::On),
             Some((side, error)) => Err(Stop { side, error, pending }),
         }
-    }
-}
-
-/// The outlets that are descriptors and keep what they get, with their numbers.
-fn live<'a>(outlets: &[Outlet<'a>], to: &[plan::To]) -> Vec<(usize, End<'a>)> {
-    let ends = outlets.iter().zip(to).enumerate().filter_map(|(index, pair)| match pair {
-        (_, to) if to.discards() => None,
-        (&Outlet::Fd { fd, at, .. }, &plan::To::Fd { kind, .. }) => {
-            Some((index, End { fd: fd.fd(), handle: fd, at, kind }))
-        }
-        _ => None,
-    });
-    ends.collect()
-}
-
-fn of_stream(piece: &Piece<'_>) -> bool {
-    matches!(piece, Piece::Fd { fd, .. } if fd.desc().is_some())
-}
-
-fn leads_to_stream(outlet: &Outlet<'_>) -> bool {
-    matches!(outlet, Outlet::Fd { fd, .. } if fd.desc().is_some())
-}
-
-/// Writes all of `bytes` by `write`, an offset moving along.
-pub(super) fn write_all(
-    mut write: impl FnMut(&[u8], u64) -> io::Result<usize>,
-    bytes: &[u8],
-    mut blocked: impl FnMut() -> io::Result<()>,
-) -> Outcome {
-    let mut moved = 0;
-    while moved < bytes.len() {
-        let rest = &bytes[moved..];
-        let failure = match write(rest, moved as u64) {
-            Ok(0) => error::takes_no_more(),
-            Ok(n) if n > rest.len() => error::lying("writer", n, rest.len()),
-            Ok(n) => {
-                moved += n;
-                continue;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match blocked() {
-                Ok(()) => continue,
-                Err(e) => e,
-            },
-            Err(e) => e,
-        };
-        return Outcome { moved: moved as u64, error: Some(failure) };
-    }
-    Outcome { moved: moved as u64, error: None }
-}
-
-impl Engine<'_> {
-    /// Writes `bytes` to `outlet`, waiting for it where the options say so.
-    pub(super) fn put(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Outcome {
-        match outlet {
-            Outlet::Fd { fd, at, .. } => self.put_fd(*fd, *at, bytes),
-            Outlet::Opaque { to, .. } => {
-                let blocked = || Err(io::ErrorKind::WouldBlock.into());
-                write_all(|bytes, _| to.write(bytes), bytes, blocked)
-            }
-            Outlet::Discard { .. } => Outcome { moved: bytes.len() as u64, error: None },
-            Outlet::Gone => Outcome::default(),
-        }
-    }
-
-    pub(super) fn put_fd(&self, to: Handle<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
-        let write = |bytes: &[u8], past| match (to.nowait(), to.desc()) {
-            (Some(nowait), Some(desc)) if at.is_none() => {
-                desc.write.begin()?;
-                nowait.write(to.fd(), bytes)
-            }
-            _ => sys::write(to.fd(), at.map(|at| at + past), bytes),
-        };
-        write_all(write, bytes, || self.wait_writable(to))
     }
 }

@@ -3,8 +3,8 @@
 use super::engine::{Engine, Flow, Moved, Stop};
 use super::error::Pending;
 use super::{Path, Side};
-use crate::error;
-use crate::source::{Outcome, Outlet, Outlets, Piece, Sink, Source};
+use crate::source::{Handle, Outcome, Outlet, Outlets, Piece, Sink, Source};
+use crate::{error, sys};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::AsRawFd;
@@ -150,4 +150,58 @@ impl Engine<'_> {
 /// A failed `read` is the source's failure, or that of a tap which it fed itself.
 pub(super) fn reading_failed(source: &dyn Source, error: io::Error) -> Stop {
     Stop::new(source.at_fault().map_or(Side::Source, Side::Sink), error)
+}
+
+impl Engine<'_> {
+    /// Writes `bytes` to `outlet`, waiting for it where the options say so.
+    pub(super) fn put(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Outcome {
+        match outlet {
+            Outlet::Fd { fd, at, .. } => self.put_fd(*fd, *at, bytes),
+            Outlet::Opaque { to, .. } => {
+                let blocked = || Err(io::ErrorKind::WouldBlock.into());
+                write_all(|bytes, _| to.write(bytes), bytes, blocked)
+            }
+            Outlet::Discard { .. } => Outcome { moved: bytes.len() as u64, error: None },
+            Outlet::Gone => Outcome::default(),
+        }
+    }
+
+    pub(super) fn put_fd(&self, to: Handle<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
+        let write = |bytes: &[u8], past| match (to.nowait(), to.desc()) {
+            (Some(nowait), Some(desc)) if at.is_none() => {
+                desc.write.begin()?;
+                nowait.write(to.fd(), bytes)
+            }
+            _ => sys::write(to.fd(), at.map(|at| at + past), bytes),
+        };
+        write_all(write, bytes, || self.wait_writable(to))
+    }
+}
+
+/// Writes all of `bytes` by `write`, an offset moving along.
+fn write_all(
+    mut write: impl FnMut(&[u8], u64) -> io::Result<usize>,
+    bytes: &[u8],
+    mut blocked: impl FnMut() -> io::Result<()>,
+) -> Outcome {
+    let mut moved = 0;
+    while moved < bytes.len() {
+        let rest = &bytes[moved..];
+        let failure = match write(rest, moved as u64) {
+            Ok(0) => error::takes_no_more(),
+            Ok(n) if n > rest.len() => error::lying("writer", n, rest.len()),
+            Ok(n) => {
+                moved += n;
+                continue;
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match blocked() {
+                Ok(()) => continue,
+                Err(e) => e,
+            },
+            Err(e) => e,
+        };
+        return Outcome { moved: moved as u64, error: Some(failure) };
+    }
+    Outcome { moved: moved as u64, error: None }
 }

@@ -38,9 +38,12 @@
 //!
 //! # What blocks
 //!
-//! A copy blocks as its descriptors do, in the middle of a step too. A [`Cancel`] is heard at once
-//! while the copy waits for its source, or for room in a pipe or a non-blocking outlet; it is
-//! heard after the call where a plain read or write of a blocking descriptor is under way.
+//! A copy blocks as its descriptors do, in the middle of a step too. Between
+//! [streams](crate::stream) it hears of their deadlines and of a close; where nobody could end it (no
+//! deadline, no other handle, a plain thread) its calls block and there are fewer of them. A [`Cancel`]
+//! is heard at once while the copy waits for its source, or for room in a pipe or a non-blocking
+//! outlet; it is heard after the call where a plain read or write of a blocking descriptor is under
+//! way.
 //!
 //! In a [task](crate::task) the ends should be [streams](crate::stream), regular files or pipes in memory:
 //! a copy from or to them makes room for other tasks where it waits, also for bytes of a file that must

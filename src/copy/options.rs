@@ -112,8 +112,8 @@ impl Copier {
     /// Notice while waiting for input that an outlet has lost its reader, and fail that outlet
     /// with `BrokenPipe` at once instead of at the next write.
     ///
-    /// Costs a poll(2) a step. It works where the source is a descriptor and the outlets are
-    /// pipes, sockets or terminals.
+    /// Costs a poll(2) whenever the source is silent, and one a step where bytes go through memory.
+    /// It works where the source is a descriptor and the outlets are pipes, sockets or terminals.
     #[must_use]
     pub fn watch_outputs(mut self, yes: bool) -> Self {
         self.watch_outputs = yes;

@@ -100,8 +100,8 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// The most that it moves, if it is one of the kernel's.
-    pub(crate) fn by_kernel(self) -> Option<u64> {
+    /// How many bytes may go around the chain, inside the kernel, if the step is of that kind.
+    pub(crate) fn around(self) -> Option<u64> {
         match self {
             Self::CopyFileRange { max }
             | Self::Sendfile { max }

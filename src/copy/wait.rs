@@ -25,15 +25,21 @@ pub(super) enum Ready {
     Retry,
     /// Both sides say that they are ready, and yet the call does not go on.
     Both,
+    /// The source is silent, and while it is the outlets are to be [watched](Engine::watch).
+    Silent,
     /// Do not wait.
     Stop(Stop),
 }
+
+/// How often in a row a call has not gone on.
+#[derive(Debug, Default)]
+pub(super) struct Stall(usize);
 
 impl Engine<'_> {
     /// Whether a call may block in the kernel. Not where a cancel, a watch, or a deadline must be
     /// heard.
     pub(super) fn may_block(&self) -> bool {
-        self.options.cancel.is_none() && !self.options.watch_outputs && !self.streams
+        self.options.cancel.is_none() && !self.options.watch_outputs && !self.restless
     }
 
     /// Whether to wait where `handle` is not ready: a stream's calls do.
@@ -43,29 +49,52 @@ impl Engine<'_> {
 
     /// EAGAIN from a call with two descriptors does not say which of them is not ready, so that
     /// is asked first. (At TCP's urgent mark both are, for ever: only a plain read passes it.)
-    pub(super) fn blocked(&self, from: Option<&End<'_>>, to: Option<(usize, &End<'_>)>) -> Ready {
-        let mut sides = Vec::with_capacity(2);
-        sides.extend(from.map(|end| (Side::Source, end, wait(end.handle, What::Readable))));
-        sides.extend(to.map(|(i, end)| (Side::Sink(i), end, wait(end.handle, What::Writable))));
-        for (side, _, wait) in &mut sides {
-            if let Err(error) = poll::look(from_mut(wait)) {
-                return Ready::Stop(Stop::new(*side, error));
-            }
-        }
-        sides.retain(|(.., wait)| !wait.fired);
-        let Some(&(first, ..)) = sides.first() else { return Ready::Both };
+    ///
+    /// Where a wait asks poll(2) anyway, it costs less to wait for the side that was slow before:
+    /// if it is ready, the wait ends at once, and the other side is next.
+    pub(super) fn blocked(
+        &mut self,
+        from: Option<&End<'_>>,
+        to: Option<(usize, &End<'_>)>,
+        stall: &mut Stall,
+    ) -> Ready {
+        let from = from.map(|end| (Side::Source, end, What::Readable));
+        let to = to.map(|(i, end)| (Side::Sink(i), end, What::Writable));
+        let mut sides: Vec<_> = from.into_iter().chain(to).collect();
         // A descriptor that blocks answered EAGAIN only because the call was told not to wait.
         let gives_up = |end: &End<'_>| end.kind.nonblocking() && !self.waits(end.handle);
-        if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
-            return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
+        let tries = stall.0 + usize::from(self.silent);
+        if tries < sides.len() && poll::polls() && !sides.iter().any(|(_, end, _)| gives_up(end)) {
+            let at = (self.slow + tries) % sides.len();
+            stall.0 += 1;
+            if sides.len() > 1 {
+                self.slow = at;
+            }
+            sides = vec![sides[at]];
+        } else {
+            let mut waits = waits(&sides);
+            if let Err(error) = poll::look(&mut waits) {
+                return Ready::Stop(stop(&sides, None, error));
+            }
+            let mut fired = waits.iter().map(|wait| wait.fired);
+            sides.retain(|_| !fired.next().unwrap_or_default());
+            if sides.is_empty() {
+                return Ready::Both;
+            }
+            if let Some(&(side, ..)) = sides.iter().find(|(_, end, _)| gives_up(end)) {
+                return Ready::Stop(Stop::new(side, io::ErrorKind::WouldBlock.into()));
+            }
         }
-        let numbers: Vec<_> = sides.iter().map(|&(side, end, _)| (side, end.handle)).collect();
-        let mut waits: Vec<_> = sides.into_iter().map(|(.., wait)| wait).collect();
+        if self.options.watch_outputs && sides.iter().any(|(side, ..)| *side == Side::Source) {
+            self.silent = true;
+            return Ready::Silent;
+        }
+        let mut waits = waits(&sides);
         match self.wait(&mut waits) {
             Ok(()) => Ready::Retry,
             Err(error) => {
-                let side = numbers.iter().find(|(side, handle)| refused(*side, *handle));
-                Ready::Stop(Stop::new(side.map_or(first, |(side, _)| *side), error))
+                let told = waits.iter().position(|wait| wait.fired);
+                Ready::Stop(stop(&sides, told, error))
             }
         }
     }
@@ -115,13 +144,23 @@ impl Engine<'_> {
     }
 
     /// Before a step that may wait for the source: waits here, where a cancel is heard and, on
-    /// request, the loss of an outlet's reader. `None` when the source is ready.
-    pub(super) fn watch(&self, from: &End<'_>, outlets: &[Outlet<'_>], to: &[To]) -> Option<Turn> {
+    /// request, the loss of an outlet's reader. `None` when the source is ready. A step `around` the
+    /// chain does not wait for a source, but finds out that it is silent.
+    pub(super) fn watch(
+        &self,
+        from: &End<'_>,
+        outlets: &[Outlet<'_>],
+        to: &[To],
+        around: bool,
+    ) -> Option<Turn> {
         if let Some(turn) = refusal(from, outlets) {
             return Some(turn);
         }
         let listens = self.options.cancel.is_some() || self.options.watch_outputs;
-        if !listens || matches!(from.kind, Kind::File { .. } | Kind::Null) {
+        if !listens || (around && !self.silent) {
+            return None;
+        }
+        if matches!(from.kind, Kind::File { .. } | Kind::Null) {
             return None;
         }
         if from.kind.nonblocking() && !self.waits(from.handle) {
@@ -141,10 +180,10 @@ impl Engine<'_> {
                 }
             }
         }
-        let stop = |error| Some(Turn::Stop(Stop::new(Side::Source, error)));
         loop {
-            if let Err(error) = poll::look(&mut waits) {
-                return refusal(from, outlets).or_else(|| stop(error));
+            if let Err(error) = self.ask(&mut waits) {
+                let stop = || Turn::Stop(Stop::new(Side::Source, error));
+                return Some(refusal(from, outlets).unwrap_or_else(stop));
             }
             let lost = numbers.iter().zip(&waits[1..]).filter(|(_, wait)| wait.fired);
             let lost: Vec<_> = lost.map(|(i, _)| (*i, error::reader_gone())).collect();
@@ -154,11 +193,32 @@ impl Engine<'_> {
             if waits[0].fired {
                 return None;
             }
-            if let Err(error) = self.wait(&mut waits) {
-                return refusal(from, outlets).or_else(|| stop(error));
-            }
         }
     }
+
+    /// Waits without having tried anything before.
+    fn ask(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
+        // A wait by poll(2) looks for itself.
+        if !poll::polls() {
+            poll::look(waits)?;
+            if waits.iter().any(|wait| wait.fired) {
+                return Ok(());
+            }
+        }
+        self.wait(waits)
+    }
+}
+
+fn waits<'a>(sides: &[(Side, &End<'a>, What)]) -> Vec<Wait<'a>> {
+    sides.iter().map(|(_, end, what)| wait(end.handle, *what)).collect()
+}
+
+/// The side whose stream lets nothing through is to blame, or else the one that the wait has `told` of, or
+/// the first.
+fn stop(sides: &[(Side, &End<'_>, What)], told: Option<usize>, error: io::Error) -> Stop {
+    let refused = sides.iter().position(|(side, end, _)| refused(*side, end.handle));
+    let side = sides.get(refused.or(told).unwrap_or(0));
+    Stop::new(side.map_or(Side::Source, |(side, ..)| *side), error)
 }
 
 fn wait<'a>(handle: Handle<'a>, what: What) -> Wait<'a> {

@@ -64,6 +64,12 @@ pub(super) fn settle<'a>(
     settled.unwrap_or(Ok(false))
 }
 
+/// Whether this thread has no registry: it waits by poll(2) alone, which looks at the descriptors
+/// themselves.
+pub(crate) fn polls() -> bool {
+    with(|_| ()).is_none()
+}
+
 /// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
 /// read can prove that nothing is left.
 pub(crate) fn keeps(desc: &Desc) -> bool {
@@ -71,7 +77,8 @@ pub(crate) fn keeps(desc: &Desc) -> bool {
 }
 
 /// Parks until one of `watches` fires, whoever may have its descriptor registered: a duplicate of
-/// each is watched by `registry` meanwhile. For flows of control that cannot stop in poll(2).
+/// each, or what tells of its news, is watched by `registry` meanwhile. For flows of control that
+/// cannot stop in poll(2).
 pub(crate) fn park_on(
     registry: &Arc<Registry>,
     watches: &mut [Watch<'_>],
@@ -84,8 +91,12 @@ pub(crate) fn park_on(
     let me = Unparker::current();
     let mut guests = Vec::with_capacity(watches.len());
     let mut deadline = deadline;
-    for watch in watches.iter() {
-        match Guest::new(registry, watch) {
+    for watch in watches.iter_mut() {
+        let news = watch.news()?;
+        if watch.fired() {
+            return Ok(());
+        }
+        match Guest::new(registry, watch, news) {
             Ok(Some(guest)) if guest.announce(&me)? => guests.push(guest),
             // It is never broken either.
             Ok(None) if !watch.reads() && !watch.writes() => {}
@@ -103,7 +114,7 @@ pub(crate) fn park_on(
     sys::look(watches)
 }
 
-/// A duplicate of a descriptor, registered for one wait.
+/// A descriptor that stands for another, registered for one wait.
 struct Guest {
     fd: OwnedFd,
     desc: Arc<Desc>,
@@ -111,9 +122,17 @@ struct Guest {
 
 impl Guest {
     /// `None` if the descriptor is always ready.
-    fn new(registry: &Arc<Registry>, watch: &Watch<'_>) -> io::Result<Option<Self>> {
-        let guest = Self { fd: watch.fd().try_clone_to_owned()?, desc: Desc::new() };
-        let what = Interest { readable: watch.reads(), writable: watch.writes() };
+    fn new(
+        registry: &Arc<Registry>,
+        watch: &Watch<'_>,
+        news: Option<OwnedFd>,
+    ) -> io::Result<Option<Self>> {
+        let own = Interest { readable: watch.reads(), writable: watch.writes() };
+        let (fd, what) = match news {
+            Some(news) => (news, Interest::READABLE),
+            None => (watch.fd().try_clone_to_owned()?, own),
+        };
+        let guest = Self { fd, desc: Desc::new() };
         let visits = guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)?;
         Ok(visits.then_some(guest))
     }

@@ -10,8 +10,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -61,10 +61,11 @@ struct Inner {
     scratch: Cell<Vec<Happening>>,
 }
 
-/// The permit of the thread, and how to reach it in its poll.
+/// The permit of the thread, and how to reach it in its poll. Streams may keep it long after, but
+/// not the backend's descriptors with it.
 struct Bell {
     state: AtomicU8,
-    registry: Arc<Registry>,
+    registry: Weak<Registry>,
 }
 
 const RUNNING: u8 = 0;
@@ -72,11 +73,13 @@ const POLLING: u8 = 1;
 const WOKEN: u8 = 2;
 
 impl Local {
-    /// Sets the calling thread up.
+    /// Sets the calling thread up, with the backend that the environment variable
+    /// `AQUEDUCT_POLLER` names, or else the system's best.
     ///
     /// # Errors
     ///
-    /// Those of the backend, and `Unsupported` where there is none.
+    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
+    /// the system has none; those of the system.
     pub fn new() -> io::Result<Self> {
         if here::is_tended() {
             // Its flows of control must not stop all of it.
@@ -84,7 +87,7 @@ impl Local {
         }
         let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);
-        let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
+        let bell = Arc::new(Bell { state, registry: Arc::downgrade(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
         let here = here::enter(Arc::clone(&inner.registry));
@@ -137,14 +140,15 @@ impl Hook for Inner {
         // The backend's own descriptor is readable when it has something to tell.
         let own = Watch::readable(self.registry.backend.as_fd());
         let mut all: Vec<_> = watches.iter().map(Watch::again).chain([own]).collect();
-        self.sleep(|| sys::poll(&mut all, deadline))?;
+        let result = self.sleep(|| sys::poll(&mut all, deadline));
         for (watch, done) in watches.iter_mut().zip(&all) {
             watch.answer(done);
         }
         if all.last().is_some_and(Watch::fired) {
-            self.poll(Some(Instant::now()))?;
+            let told = self.poll(Some(Instant::now()));
+            return result.and(told);
         }
-        Ok(())
+        result
     }
 
     fn unparker(&self) -> Unparker {
@@ -159,7 +163,9 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.state.swap(WOKEN, Ordering::Release) == POLLING {
-            self.registry.backend.wake();
+            if let Some(registry) = self.registry.upgrade() {
+                registry.backend.wake();
+            }
         }
     }
 }

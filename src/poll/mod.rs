@@ -25,7 +25,7 @@ mod wait;
 mod word;
 
 pub(crate) use self::deadline::Deadline;
-pub(crate) use self::here::{Entered, enter, keeps, park_on};
+pub(crate) use self::here::{Entered, enter, keeps, park_on, polls};
 pub use self::local::Local;
 
 pub use self::poller::{Backend, Builder, Event, Events, Poller};

@@ -1,8 +1,11 @@
 //! The descriptors of one backend.
 
+use super::poller::Backend as Choice;
 use super::{Happening, Interest, Key, Mode, Netpoll, Side};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
@@ -18,6 +21,9 @@ pub(crate) struct Desc {
     pub(crate) read: Side,
     pub(crate) write: Side,
     home: Mutex<Home>,
+    /// Where that is, for those who pass by at each read. The home itself keeps the registry's
+    /// place from being anybody else's.
+    address: AtomicPtr<Registry>,
 }
 
 /// Where a stream's events arrive. Nowhere, until somebody first has to wait for it there.
@@ -33,7 +39,8 @@ enum Home {
 impl Desc {
     pub(crate) fn new() -> Arc<Self> {
         let (read, write) = (Side::new(), Side::new());
-        Arc::new(Self { read, write, home: Mutex::new(Home::None) })
+        let (home, address) = (Mutex::new(Home::None), AtomicPtr::default());
+        Arc::new(Self { read, write, home, address })
     }
 
     /// Makes `registry` the home if there is none; whether events arrive by themselves for whoever
@@ -43,9 +50,11 @@ impl Desc {
         fd: BorrowedFd<'_>,
         registry: &Arc<Registry>,
     ) -> io::Result<bool> {
+        if self.lives_at(registry) {
+            return Ok(true);
+        }
         if let Home::At(there, _) = &*self.home() {
-            let tended = || registry.tended && there.upgrade().is_some_and(|it| it.tended);
-            return Ok(there.as_ptr() == Arc::as_ptr(registry) || tended());
+            return Ok(registry.tended && there.upgrade().is_some_and(|it| it.tended));
         }
         self.visit(fd, registry, Interest::BOTH, Mode::Edge)
     }
@@ -66,12 +75,12 @@ impl Desc {
         }
         match registry.open(fd, self, what, mode) {
             Ok(key) => {
-                *home = Home::At(Arc::downgrade(registry), key);
+                self.move_to(&mut home, Home::At(Arc::downgrade(registry), key));
                 Ok(true)
             }
             Err(error) => match error.kind() {
                 ErrorKind::PermissionDenied | ErrorKind::AlreadyExists => {
-                    *home = Home::Nowhere;
+                    self.move_to(&mut home, Home::Nowhere);
                     Ok(false)
                 }
                 _ => Err(error),
@@ -81,12 +90,12 @@ impl Desc {
 
     /// Whether events of `registry` keep the words up to date.
     pub(crate) fn lives_at(&self, registry: &Arc<Registry>) -> bool {
-        matches!(&*self.home(), Home::At(there, _) if there.as_ptr() == Arc::as_ptr(registry))
+        ptr::eq(self.address.load(Ordering::Acquire), Arc::as_ptr(registry))
     }
 
     /// No events any more, before the descriptor is closed or given away.
     pub(crate) fn leave(&self, fd: BorrowedFd<'_>) {
-        let home = std::mem::replace(&mut *self.home(), Home::None);
+        let home = self.move_to(&mut self.home(), Home::None);
         if let Home::At(there, key) = home {
             if let Some(registry) = there.upgrade() {
                 registry.close(fd, key);
@@ -97,6 +106,16 @@ impl Desc {
     pub(crate) fn close(&self) {
         self.read.close();
         self.write.close();
+    }
+
+    /// Answers where it was.
+    fn move_to(&self, home: &mut Home, next: Home) -> Home {
+        let address = match &next {
+            Home::At(there, _) => there.as_ptr().cast_mut(),
+            Home::None | Home::Nowhere => ptr::null_mut(),
+        };
+        self.address.store(address, Ordering::Release);
+        std::mem::replace(home, next)
     }
 
     fn home(&self) -> MutexGuard<'_, Home> {
@@ -131,8 +150,12 @@ struct Slot {
 impl Registry {
     pub(crate) const EDGES: bool = Backend::CAPS.edge;
 
+    /// With the backend that the environment asks for, or the system's best.
     pub(crate) fn new(tended: bool) -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self { backend: Backend::init()?, tended, slots: Mutex::default() }))
+        let backend = match Choice::chosen()? {
+            Choice::Epoll => Backend::init()?,
+        };
+        Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
     }
 
     pub(super) fn is_tended(&self) -> bool {
@@ -188,7 +211,7 @@ impl Registry {
     pub(crate) fn evict(&self) {
         let Slots { list, .. } = std::mem::take(&mut *self.slots());
         for desc in list.iter().filter_map(|slot| slot.desc.upgrade()) {
-            *desc.home() = Home::None;
+            desc.move_to(&mut desc.home(), Home::None);
             desc.read.recheck();
             desc.write.recheck();
         }

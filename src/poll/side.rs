@@ -64,6 +64,11 @@ impl Side {
         Ok(deadline)
     }
 
+    /// Whether a call may take as long as it likes, as far as deadlines go.
+    pub(crate) fn is_patient(&self) -> bool {
+        self.deadline.get().is_none() && self.timeout.starting_now().is_none()
+    }
+
     pub(crate) fn word(&self) -> &Word {
         &self.word
     }

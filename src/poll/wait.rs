@@ -96,11 +96,14 @@ pub(crate) fn look(waits: &mut [Wait<'_>]) -> io::Result<()> {
 /// # Errors
 ///
 /// `NotConnected` if one of the streams is closed, `TimedOut` once the deadline of one has
-/// passed; those of the system, and those of a flow of control that may not wait.
+/// passed; those of the system, one that a socket had to tell among them, for which its wait has
+/// fired; and those of a flow of control that may not wait.
 pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
     let me = Unparker::current();
     let mut announced = 0;
-    let result = announce(waits, &me, deadline, &mut announced).and_then(|go| match go {
+    // poll(2) knows better than the word, which may be of before the call that would block.
+    let trusted = !here::polls();
+    let result = announce(waits, &me, deadline, trusted, &mut announced).and_then(|go| match go {
         Some(deadline) => park(waits, deadline),
         None => Ok(()),
     });
@@ -149,7 +152,7 @@ pub(crate) fn announce_other(
         }
     }
     let mut announced = 0;
-    let result = announce(std::slice::from_mut(wait), me, None, &mut announced);
+    let result = announce(std::slice::from_mut(wait), me, None, true, &mut announced);
     // Not before: a registry that ends tells those whom it finds announced.
     let settled = result.and_then(|deadline| {
         let settled = here::settle(std::iter::once((wait.fd, wait.desc)))?;
@@ -174,12 +177,13 @@ fn announce(
     waits: &mut [Wait<'_>],
     me: &Unparker,
     mut deadline: Option<Instant>,
+    trusted: bool,
     announced: &mut usize,
 ) -> io::Result<Option<Option<Instant>>> {
     for wait in waits {
         if let Some(side) = wait.side() {
             let round = side.begin()?;
-            if wait.has_come(&round) {
+            if trusted && wait.has_come(&round) {
                 wait.fired = true;
                 return Ok(None);
             }
@@ -200,11 +204,11 @@ fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
         return park::park_until(deadline);
     }
     let mut watches: Vec<_> = waits.iter().map(Wait::watch).collect();
-    park::park_on(&mut watches, deadline)?;
+    let result = park::park_on(&mut watches, deadline);
     for (wait, watch) in waits.iter_mut().zip(&watches) {
         wait.fired = watch.fired();
     }
-    Ok(())
+    result
 }
 
 #[cfg(test)]

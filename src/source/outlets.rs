@@ -12,19 +12,26 @@ use std::sync::Arc;
 pub struct Handle<'a> {
     fd: BorrowedFd<'a>,
     stream: Option<(&'a Arc<Desc>, Nowait)>,
+    /// The same file, for calls that block: nobody could end them.
+    patient: Option<BorrowedFd<'a>>,
 }
 
 impl<'a> Handle<'a> {
     /// A handle for a descriptor that is read and written by plain system calls.
     #[must_use]
     pub fn new(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, stream: None }
+        Self { fd, stream: None, patient: Some(fd) }
     }
 
     /// A handle for the descriptor of a stream of ours, whose deadlines hold and whose calls never
-    /// block.
-    pub(crate) fn of_stream(fd: BorrowedFd<'a>, desc: &'a Arc<Desc>, nowait: Nowait) -> Self {
-        Self { fd, stream: Some((desc, nowait)) }
+    /// block, unless it is `patient`: then there is nothing that a call would have to hear of.
+    pub(crate) fn of_stream(
+        fd: BorrowedFd<'a>,
+        desc: &'a Arc<Desc>,
+        nowait: Nowait,
+        patient: Option<BorrowedFd<'a>>,
+    ) -> Self {
+        Self { fd, stream: Some((desc, nowait)), patient }
     }
 
     /// The descriptor, for as long as the handle's owner is borrowed.
@@ -36,6 +43,11 @@ impl<'a> Handle<'a> {
     /// What waits for it, if it is of a stream.
     pub(crate) fn desc(self) -> Option<&'a Arc<Desc>> {
         self.stream.map(|(desc, _)| desc)
+    }
+
+    /// A descriptor of the same file for calls that may block; `None` if they might have to be ended.
+    pub(crate) fn patient(self) -> Option<BorrowedFd<'a>> {
+        self.patient
     }
 
     /// How its calls are kept from blocking, if it is of a stream.

@@ -4,12 +4,13 @@
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
 use crate::park;
-use crate::poll::{Desc, Side, State, Wait, What, keeps, wait};
+use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait};
 use crate::sys::{self, Manner, Nowait};
 use crate::task;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Instant;
 
 #[derive(Debug)]
@@ -22,6 +23,8 @@ pub(super) struct Inner<T: AsFd> {
     restore: bool,
     /// A read that falls short has left nothing, unless the peer has hung up.
     drains: bool,
+    /// What calls use that may block.
+    patient: fn(&T) -> BorrowedFd<'_>,
 }
 
 impl<T: AsFd> Inner<T> {
@@ -29,25 +32,27 @@ impl<T: AsFd> Inner<T> {
         let fd = io.as_fd();
         let manner = sys::manner(fd)?;
         let restore = manner.waits() && !sys::set_nonblocking(fd, true)?;
-        let mut this = Self::with(io, manner);
+        let mut this = Self::with(io, manner, T::as_fd);
         this.restore = restore;
         Ok(this)
     }
 
-    /// A descriptor that is used in this manner as it is.
-    pub(super) fn with(io: T, manner: Manner) -> Self {
+    /// A descriptor that is used in this manner as it is, and where calls may block by what
+    /// `patient` answers.
+    pub(super) fn with(io: T, manner: Manner, patient: fn(&T) -> BorrowedFd<'_>) -> Self {
         Self {
             desc: Desc::new(),
             nowait: manner.nowait,
             restore: false,
             drains: manner.drains,
+            patient,
             io: Some(io),
         }
     }
 
     /// As [`with`](Self::with), for a socket that was made without blocking: std's way is to block.
     pub(super) fn made(io: T, manner: Manner) -> Self {
-        let mut this = Self::with(io, manner);
+        let mut this = Self::with(io, manner, T::as_fd);
         this.restore = true;
         this
     }
@@ -79,14 +84,25 @@ impl<T: AsFd> Inner<T> {
         Control::new(Arc::clone(&self.desc))
     }
 
-    pub(super) fn piece(&self) -> Piece<'_> {
-        let fd = Handle::of_stream(self.as_fd(), &self.desc, self.nowait);
+    /// The caller has the stream, or his half of it, to himself.
+    pub(super) fn piece(self: &Arc<Self>) -> Piece<'_> {
+        let fd = self.handle(&self.desc.read);
         Piece::Fd { fd, max: u64::MAX, at: None, hidden: false }
     }
 
-    pub(super) fn outlet(&self) -> Outlet<'_> {
-        let fd = Handle::of_stream(self.as_fd(), &self.desc, self.nowait);
-        Outlet::Fd { fd, max: u64::MAX, at: None }
+    /// As [`piece`](Self::piece).
+    pub(super) fn outlet(self: &Arc<Self>) -> Outlet<'_> {
+        Outlet::Fd { fd: self.handle(&self.desc.write), max: u64::MAX, at: None }
+    }
+
+    fn handle(self: &Arc<Self>, side: &Side) -> Handle<'_> {
+        // The other half shares all of it, a `Control` the state, and a task its thread.
+        let alone = Arc::strong_count(self) == 1 && Arc::strong_count(&self.desc) == 1;
+        // What others did before they let go is seen from here on.
+        fence(Ordering::Acquire);
+        let patient = alone && side.is_patient() && polls();
+        let patient = patient.then(|| (self.patient)(self.get_ref()));
+        Handle::of_stream(self.as_fd(), &self.desc, self.nowait, patient)
     }
 
     pub(super) fn read(&self, buf: &mut [u8]) -> Result<usize> {

@@ -2,8 +2,8 @@
 //!
 //! A [`Stream`] owns a descriptor that can be waited for, and gives it what blocking calls lack:
 //! deadlines, a close that ends the calls of other threads, and calls that may be tried without
-//! waiting. Beneath, nothing ever blocks: a call that would is given up, the caller waits until the
-//! descriptor is ready, its deadline passes or somebody closes it, and tries again.
+//! waiting. Beneath, no call blocks that somebody could end: one that would is given up, the caller
+//! waits until the descriptor is ready, its deadline passes or somebody closes it, and tries again.
 //!
 //! # What is promised
 //!

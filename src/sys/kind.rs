@@ -114,12 +114,13 @@ fn is_tcp(fd: BorrowedFd<'_>) -> bool {
     }
 }
 
-/// Whether `fd` is /dev/null, which never makes anybody wait.
-pub(crate) fn is_null(fd: BorrowedFd<'_>) -> bool {
+/// Whether `fd` is a device that never makes anybody wait: /dev/null, zero, full or urandom.
+pub(crate) fn never_waits(fd: BorrowedFd<'_>) -> bool {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     return fstat(fd).is_ok_and(|stat| {
         FileType::from_raw_mode(stat.st_mode) == FileType::CharacterDevice
-            && (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev)) == (1, 3)
+            && rustix::fs::major(stat.st_rdev) == 1
+            && matches!(rustix::fs::minor(stat.st_rdev), 3 | 5 | 7 | 9)
     });
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     {

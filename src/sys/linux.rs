@@ -1,9 +1,11 @@
 //! What only Linux has: above all the calls that move bytes without showing them to the program.
 
+pub(super) use super::epoll::Edge;
 use super::{Call, faults::gate, retry};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::fs::{
-    Mode, OFlags, copy_file_range as cfr, fcntl_getfl, fstat, fstatfs, sendfile as send,
+    FileType, Mode, OFlags, Stat, copy_file_range as cfr, fcntl_getfl, fstat, fstatfs, major,
+    minor, sendfile as send,
 };
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use std::io;
@@ -121,14 +123,33 @@ pub(crate) fn answers_nowait(fd: BorrowedFd<'_>) -> bool {
         && *PIPES_DO.get_or_init(|| probe().unwrap_or(false))
 }
 
-/// Opens the file of `fd` once more, as a non-blocking description of our own.
+/// Pipes and terminals do, but for the masters of those: each open of one makes another terminal.
+/// Of other devices nobody knows.
+fn opens_alike(fd: BorrowedFd<'_>, stat: &Stat) -> bool {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Fifo => true,
+        FileType::CharacterDevice => {
+            const PTMX: (u32, u32) = (5, 2);
+            let number = (major(stat.st_rdev), minor(stat.st_rdev));
+            number != PTMX && rustix::termios::isatty(fd)
+        }
+        _ => false,
+    }
+}
+
+/// Opens the file of `fd` once more, as a non-blocking description of our own, if that is the same
+/// thing as the one that was given.
 pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let theirs = fstat(fd)?;
+    if !opens_alike(fd, &theirs) {
+        return Err(io::ErrorKind::Unsupported.into());
+    }
     let mode = fcntl_getfl(fd)? & OFlags::RWMODE;
     let flags = mode | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     let private = retry(|| Ok(rustix::fs::open(&*path, flags, Mode::empty())?))?;
     // Where something else is mounted on /proc, the path leads elsewhere.
-    let (ours, theirs) = (fstat(&private)?, fstat(fd)?);
+    let ours = fstat(&private)?;
     if (ours.st_dev, ours.st_ino, ours.st_rdev) == (theirs.st_dev, theirs.st_ino, theirs.st_rdev) {
         Ok(private)
     } else {

@@ -24,6 +24,7 @@ mod imp;
 pub(crate) mod epoll;
 mod errno;
 mod kind;
+mod lasting;
 pub(crate) mod memory;
 pub(crate) mod net;
 mod nowait;
@@ -37,7 +38,7 @@ pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
 };
-pub(crate) use self::kind::{Identity, Kind, Manner, appends, is_null, manner};
+pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
 pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::{Watch, look, poll, poll_with};
 

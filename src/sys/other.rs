@@ -1,5 +1,6 @@
 //! Systems without splice and its kin: each call answers `Unsupported`.
 
+use rustix::event::PollFlags;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -79,4 +80,30 @@ pub(crate) fn answers_nowait(_: BorrowedFd<'_>) -> bool {
 /// /dev/fd duplicates here, it does not open anew.
 pub(crate) fn reopen(_: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     unsupported()
+}
+
+/// Nothing is known to last here.
+#[derive(Debug)]
+pub(super) enum Edge {}
+
+impl Edge {
+    pub(super) fn new(_: BorrowedFd<'_>, _: PollFlags) -> io::Result<Self> {
+        unsupported()
+    }
+
+    pub(super) fn news(&self) -> io::Result<PollFlags> {
+        match *self {}
+    }
+}
+
+impl AsFd for Edge {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match *self {}
+    }
+}
+
+impl From<Edge> for OwnedFd {
+    fn from(edge: Edge) -> Self {
+        match edge {}
+    }
 }

@@ -1,38 +1,45 @@
 //! Waiting for descriptors by poll(2), which knows every kind of them.
 
-use super::Event;
+use super::imp::Edge;
+use super::{Event, lasting};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// What to wait for on one descriptor, and what came of it.
 #[derive(Debug)]
 pub(crate) struct Watch<'a> {
-    fd: BorrowedFd<'a>,
-    want: PollFlags,
-    got: PollFlags,
+    pub(super) fd: BorrowedFd<'a>,
+    pub(super) want: PollFlags,
+    pub(super) got: PollFlags,
+    /// There is something, but no call tells of it and it does not go away: nothing was got.
+    pub(super) lasts: bool,
 }
 
 impl<'a> Watch<'a> {
     /// Until it can be read.
     pub(crate) fn readable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::IN, got: PollFlags::empty() }
+        Self::new(fd, PollFlags::IN)
     }
 
     /// Until it can be written.
     pub(crate) fn writable(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::OUT, got: PollFlags::empty() }
+        Self::new(fd, PollFlags::OUT)
     }
 
     /// Until its other end is gone.
     pub(crate) fn broken(fd: BorrowedFd<'a>) -> Self {
-        Self { fd, want: PollFlags::empty(), got: PollFlags::empty() }
+        Self::new(fd, PollFlags::empty())
+    }
+
+    fn new(fd: BorrowedFd<'a>, want: PollFlags) -> Self {
+        Self { fd, want, got: PollFlags::empty(), lasts: false }
     }
 
     /// The same question once more.
     pub(crate) fn again(&self) -> Self {
-        Self { fd: self.fd, want: self.want, got: PollFlags::empty() }
+        Self::new(self.fd, self.want)
     }
 
     /// Takes over what came of the same question.
@@ -56,11 +63,40 @@ impl<'a> Watch<'a> {
     pub(crate) fn fired(&self) -> bool {
         !self.got.is_empty()
     }
+
+    /// If what was got lasts, as nothing then: a descriptor that can be read when there is more.
+    pub(crate) fn news(&mut self) -> io::Result<Option<OwnedFd>> {
+        if !self.lasts {
+            return Ok(None);
+        }
+        let edge = Edge::new(self.fd, self.want)?;
+        self.hear(&edge)?;
+        Ok(Some(edge.into()))
+    }
+
+    /// What is new, and at first what there is: nothing is missed that came since poll(2).
+    pub(super) fn hear(&mut self, edge: &Edge) -> io::Result<()> {
+        self.got = edge.news()?;
+        self.weigh()
+    }
+
+    /// Sees to it that nothing counts as got of which no call would tell.
+    pub(super) fn weigh(&mut self) -> io::Result<()> {
+        self.lasts = lasting::lasts(self)?;
+        if self.lasts {
+            self.got = PollFlags::empty();
+        }
+        Ok(())
+    }
 }
 
 /// poll(2): waits until one of `watches` has fired or the deadline has passed.
+///
+/// # Errors
+///
+/// Those of poll(2), and one that a socket among `watches` had to tell, which has fired then.
 pub(crate) fn poll(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    ask(watches, None, || left(deadline)).map(drop)
+    wait(watches, None, deadline).map(drop)
 }
 
 /// The same, until `event` was signalled too; whether it was.
@@ -69,40 +105,88 @@ pub(crate) fn poll_with(
     event: &Event,
     deadline: Option<Instant>,
 ) -> io::Result<bool> {
-    ask(watches, Some(event), || left(deadline))
+    wait(watches, Some(event), deadline)
 }
 
 /// poll(2) without waiting: which of `watches` have fired by now.
 pub(crate) fn look(watches: &mut [Watch<'_>]) -> io::Result<()> {
-    ask(watches, None, || Some(Duration::ZERO)).map(drop)
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let now = |list: &mut [PollFd<'_>]| {
+        super::retry(|| Ok(rustix::event::poll(list, Some(&NOW))?)).map(drop)
+    };
+    ask(watches, None, now).map(drop)
 }
 
-fn left(deadline: Option<Instant>) -> Option<Duration> {
-    deadline.map(|at| at.saturating_duration_since(Instant::now()))
-}
-
-fn ask(
+fn wait(
     watches: &mut [Watch<'_>],
     event: Option<&Event>,
-    patience: impl Fn() -> Option<Duration>,
+    deadline: Option<Instant>,
+) -> io::Result<bool> {
+    let signalled = ask(watches, event, |list| until(list, deadline))?;
+    let waits = !signalled && !watches.iter().any(Watch::fired);
+    if waits && watches.iter().any(|watch| watch.lasts) {
+        return lasting::wait(watches, event, deadline);
+    }
+    Ok(signalled)
+}
+
+/// `call` is to ask poll(2); whether `event` was signalled.
+pub(super) fn ask(
+    watches: &mut [Watch<'_>],
+    event: Option<&Event>,
+    call: impl FnOnce(&mut [PollFd<'_>]) -> io::Result<()>,
 ) -> io::Result<bool> {
     let mut list = Vec::with_capacity(watches.len() + 1);
     list.extend(watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd, watch.want)));
     list.extend(event.map(|event| PollFd::from_borrowed_fd(event.as_fd(), PollFlags::IN)));
-    super::retry(|| {
-        let timeout = patience().map(timespec);
-        Ok(rustix::event::poll(&mut list, timeout.as_ref())?)
-    })?;
+    call(&mut list)?;
     for (watch, answer) in watches.iter_mut().zip(&list) {
         watch.got = answer.revents();
     }
+    watches.iter_mut().try_for_each(Watch::weigh)?;
     Ok(event.is_some() && list.last().is_some_and(|answer| !answer.revents().is_empty()))
 }
 
-/// More than sixty years, in seconds.
-const FOR_EVER: i64 = i32::MAX as i64;
+pub(super) fn until(list: &mut [PollFd<'_>], deadline: Option<Instant>) -> io::Result<()> {
+    in_steps(deadline, |timeout| Ok(rustix::event::poll(list, timeout)?))
+}
 
-/// As long as can be said, where that is shorter.
-pub(crate) fn timespec(length: Duration) -> Timespec {
-    Timespec::try_from(length).unwrap_or(Timespec { tv_sec: FOR_EVER, tv_nsec: 0 })
+/// No system takes less for a timeout; many count milliseconds, of which an `i32` holds 24 days.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Waits by `call`, which answers how much has happened, until something has or the deadline has
+/// passed.
+pub(super) fn in_steps(
+    deadline: Option<Instant>,
+    mut call: impl FnMut(Option<&Timespec>) -> io::Result<usize>,
+) -> io::Result<()> {
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let step = left.map(|left| {
+            let step = left.min(LONGEST);
+            Timespec { tv_sec: step.as_secs().cast_signed(), tv_nsec: step.subsec_nanos().into() }
+        });
+        match call(step.as_ref()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(0) if left.is_none_or(|left| left > LONGEST) => {}
+            done => return done.map(drop),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_too_long() {
+        let far = Instant::now() + 100 * LONGEST;
+        let mut steps = Vec::new();
+        let happens = |timeout: Option<&Timespec>| {
+            steps.push(timeout.map(|timeout| timeout.tv_sec));
+            Ok(usize::from(steps.len() == 3))
+        };
+        in_steps(Some(far), happens).unwrap();
+        assert_eq!(steps, [Some(LONGEST.as_secs().cast_signed()); 3]);
+    }
 }

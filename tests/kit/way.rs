@@ -146,7 +146,8 @@ pub(crate) fn until_asleep(thread: i32) {
         let Ok(stat) = fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return };
         // The name before it may hold anything but ends with the last parenthesis.
         let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
-        if state != Some(b'R') {
+        // One that strace(1) has stopped does not sleep.
+        if matches!(state, Some(b'S' | b'D')) {
             return;
         }
         task::yield_now();
