@@ -4,7 +4,7 @@
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
 use crate::park;
-use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait};
+use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -196,7 +196,7 @@ impl<T: AsFd> Inner<T> {
     ) -> Result<(R, State)> {
         let fd = self.as_fd();
         loop {
-            let round = side.begin()?;
+            let mut round = side.begin()?;
             if round.seen.is_ready() || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -205,14 +205,13 @@ impl<T: AsFd> Inner<T> {
                         return done.map(|done| (done, round.seen));
                     }
                 }
-                if side.word().drained(round.seen).is_none() {
-                    continue;
-                }
+                let Some(dry) = side.word().drained(round.seen) else { continue };
+                round.seen = dry;
             }
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
-            wait(&mut [Wait::new(fd, what, Some(&self.desc))], until)?;
+            wait_from(Wait::new(fd, what, Some(&self.desc)), round, until)?;
         }
     }
 }
