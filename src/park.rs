@@ -34,9 +34,11 @@ pub(crate) struct Unparker(Waker);
 impl Unparker {
     /// That of the running flow of control.
     pub(crate) fn current() -> Self {
-        if let Some(hook) = hook() {
-            return hook.unparker();
-        }
+        hook().map_or_else(Self::of_thread, |hook| hook.unparker())
+    }
+
+    /// That of the thread itself, whatever runs on it: it ends [`park_in_place`].
+    pub(crate) fn of_thread() -> Self {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
         let waker = OWN.try_with(|own| Waker::from(Arc::clone(&own.permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
@@ -98,9 +100,21 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
 ///
 /// As [`park_until`], and those of poll(2).
 pub(crate) fn park_on(watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-    if let Some(hook) = hook() {
-        return hook.park_on(watches, deadline);
+    match hook() {
+        Some(hook) => hook.park_on(watches, deadline),
+        None => park_in_place(watches, deadline),
     }
+}
+
+/// As [`park_on`], for the thread as a whole.
+///
+/// # Errors
+///
+/// Those of poll(2).
+pub(crate) fn park_in_place(
+    watches: &mut [Watch<'_>],
+    deadline: Option<Instant>,
+) -> io::Result<()> {
     OWN.try_with(|own| own.poll(watches, deadline)).unwrap_or_else(|_| {
         let soon = Instant::now() + Duration::from_millis(1);
         sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))
@@ -123,16 +137,18 @@ pub(crate) trait Hook {
     fn unparker(&self) -> Unparker;
 }
 
-/// What a flow of control may do before others get their turn, in calls that did not wait.
-const BUDGET: u32 = 64;
+/// What a flow of control may do before others get their turn: so many small calls that did not wait,
+/// or a mebibyte.
+const BUDGET: u64 = 64;
 
 thread_local! {
-    static LEFT: Cell<u32> = const { Cell::new(BUDGET) };
+    static LEFT: Cell<u64> = const { Cell::new(BUDGET) };
 }
 
-/// A call has gone on without waiting, at the price of about `cost` small ones. Who does nothing but
-/// that must let others run now and then.
-pub(crate) fn spend(cost: u32) {
+/// A call has gone on without waiting and moved so many bytes. Who does nothing but that must let
+/// others run now and then, and here they do: nothing may be locked.
+pub(crate) fn spend(bytes: u64) {
+    let cost = 1 + bytes / (1 << 14);
     let _ = LEFT.try_with(|left| match left.get().checked_sub(cost) {
         Some(rest) => left.set(rest),
         None => {
@@ -183,8 +199,8 @@ fn hook() -> Option<Rc<dyn Hook>> {
     HOOKS.try_with(|hooks| hooks.borrow().last().cloned()).ok().flatten()
 }
 
-/// How long a poll lasts in which no waker is heard.
-const DEAF: Duration = Duration::from_millis(10);
+/// How long a wait lasts in which what it is for is not heard.
+pub(crate) const DEAF: Duration = Duration::from_millis(10);
 
 /// Nobody waits and nobody was woken.
 const IDLE: u8 = 0;

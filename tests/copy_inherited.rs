@@ -63,15 +63,14 @@ fn sinks() -> impl Iterator<Item = (&'static str, Make)> {
     SOCKETS_AND_TTY.into_iter().chain([("pipe", pipe)])
 }
 
-/// Runs `case` over every pair of kinds, on threads of both kinds.
+/// Runs `case` over every pair of kinds, on threads of both kinds and on tasks.
 fn over_all(what: &str, case: fn(Given, Given, &str)) {
     for (from, source) in sources() {
         for (to, sink) in sinks() {
-            for way in [Way::Plain, Way::Local] {
-                let name = format!("{what}: {from} to {to}, {way:?}");
-                within(&name.clone(), move || {
-                    let _guard = way.enter(0);
-                    case(Given::new(source()), Given::new(sink()), &name);
+            for way in [Way::Plain, Way::Local, Way::Tasks] {
+                let name = format!("{what}: {from} to {to}");
+                way.run(&name.clone(), move || {
+                    case(Given::new(source()), Given::new(sink()), &format!("{name}, {way:?}"));
                 });
             }
         }

@@ -7,7 +7,7 @@ mod kit;
 use aqueduct::copy::Cancel;
 use aqueduct::stream::Stream;
 use aqueduct::{Copier, copy, is_cancelled};
-use kit::{Waiting, Way, tcp, terminal, unix, within};
+use kit::{Waiting, Way, registered, tcp, terminal, unix};
 use rustix::net::{SendFlags, send};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, Write};
@@ -17,6 +17,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 const CASE: &str = "AQUEDUCT_TEST_CASE";
+
+const WAYS: [Way; 4] = [Way::Plain, Way::Local, Way::Tasks, Way::Across];
 
 /// Runs the case of this name in a child under strace(1), and tells which calls it made that move
 /// bytes or wait, one a line.
@@ -44,27 +46,32 @@ fn calls(case: &str) -> Option<String> {
 #[test]
 fn a_case() {
     let Ok(case) = std::env::var(CASE) else { return };
-    let way = if case.ends_with("local") { Way::Local } else { Way::Plain };
-    within(&case.clone(), move || match case.as_str() {
-        "urgent-plain" | "urgent-local" => past_the_mark(way),
-        "slow-source" => slow_source(None, &Copier::new()),
-        "slow-source-deadline" => slow_source(far_away(), &Copier::new()),
-        "slow-source-watch" => slow_source(None, &Copier::new().watch_outputs(true)),
-        "slow-sink" => slow_sink(None, &Copier::new()),
-        "slow-sink-deadline" => slow_sink(far_away(), &Copier::new()),
-        "slow-sink-watch" => slow_sink(None, &Copier::new().watch_outputs(true)),
-        _ => watch_a_half_closed_peer(way),
-    });
+    let (what, way) = case.rsplit_once('-').unwrap();
+    let way = WAYS.into_iter().find(|known| format!("{known:?}") == way).unwrap();
+    let body: fn(Way) = match what {
+        "urgent" => past_the_mark,
+        "watch" => watch_a_half_closed_peer,
+        "device" => watch_a_device,
+        "slow-source" => |_| slow_source(None, &Copier::new()),
+        "slow-source-deadline" => |_| slow_source(far_away(), &Copier::new()),
+        "slow-source-watch" => |_| slow_source(None, &Copier::new().watch_outputs(true)),
+        "slow-sink" => |_| slow_sink(None, &Copier::new()),
+        "slow-sink-deadline" => |_| slow_sink(far_away(), &Copier::new()),
+        "slow-sink-watch" => |_| slow_sink(None, &Copier::new().watch_outputs(true)),
+        other => panic!("no case is called {other}"),
+    };
+    way.run(what, move || body(way));
 }
 
 /// The mark lies in the midst of what is there, and splice(2) answers EAGAIN there for ever.
 fn past_the_mark(way: Way) {
     let (a, mut b) = tcp();
-    let (c, mut d) = tcp();
-    let mover = Waiting::start(way, 0, move || {
+    let (c, d) = tcp();
+    let mover = Waiting::start(way, 1, move || {
         let mut a = Stream::from_std(a).unwrap();
         copy(&mut a, &mut Stream::from_std(c).unwrap()).unwrap()
     });
+    let mut d = Stream::from_std(d).unwrap();
     let mut buf = vec![0; 1000];
     for _ in 0..3 {
         b.write_all(&[1; 1000]).unwrap();
@@ -78,15 +85,27 @@ fn past_the_mark(way: Way) {
     assert_eq!(mover.join(), 4000);
 }
 
+/// Nothing comes, and the outlet can never be lost, nor watched.
+fn watch_a_device(way: Way) {
+    let (from, _feed) = io::pipe().unwrap();
+    let mut from = Stream::from_std(from).unwrap();
+    let mut to = Stream::from_std(File::create("/dev/full").unwrap()).unwrap();
+    from.set_read_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    let copier = Copier::new().watch_outputs(true);
+    let late = Waiting::start(way, 1, move || copier.copy(&mut from, &mut to).unwrap_err());
+    assert_eq!(late.join().kind(), ErrorKind::TimedOut);
+}
+
 /// Nothing comes, and the outlet's peer has ended but reads on: it is not lost.
 fn watch_a_half_closed_peer(way: Way) {
     let (from, mut feed) = io::pipe().unwrap();
-    let (to, mut peer) = tcp();
+    let (to, peer) = tcp();
     peer.shutdown(Shutdown::Write).unwrap();
+    let mut peer = Stream::from_std(peer).unwrap();
     let cancel = Cancel::new();
     let mover = {
         let cancel = cancel.clone();
-        Waiting::start(way, 0, move || {
+        Waiting::start(way, 1, move || {
             let mut from = Stream::from_std(from).unwrap();
             let mut to = Stream::from_std(to).unwrap();
             Copier::new().watch_outputs(true).cancel(&cancel).copy(&mut from, &mut to).unwrap_err()
@@ -170,7 +189,7 @@ fn a_stall_costs_no_call_where_nobody_could_end_it_and_two_elsewhere() {
         ("slow-sink-deadline", 1),
         ("slow-sink-watch", 1),
     ] {
-        let Some(calls) = calls(case) else { return };
+        let Some(calls) = calls(&format!("{case}-Plain")) else { return };
         let count = |call: &str| calls.lines().filter(|line| line.contains(call)).count();
         let (splices, asked) = (count(" splice("), count("poll("));
         let told = format!("{case}: {splices} splices, {asked} polls");
@@ -182,19 +201,21 @@ fn a_stall_costs_no_call_where_nobody_could_end_it_and_two_elsewhere() {
 
 #[test]
 fn a_copy_passes_the_urgent_mark_in_few_calls() {
-    for case in ["urgent-plain", "urgent-local"] {
-        let Some(calls) = calls(case) else { return };
+    for case in WAYS.map(|way| format!("urgent-{way:?}")) {
+        let Some(calls) = calls(&case) else { return };
         let calls = calls.lines().count();
         assert!(calls < 200, "{case}: {calls} calls");
     }
 }
 
 #[test]
-fn a_copy_that_watches_a_half_closed_peer_sleeps() {
-    for case in ["watch-plain", "watch-local"] {
-        let Some(calls) = calls(case) else { return };
-        let calls = calls.lines().count();
-        assert!(calls < 200, "{case}: {calls} calls");
+fn a_copy_that_watches_what_is_not_lost_sleeps() {
+    for what in ["watch", "device"] {
+        for case in WAYS.map(|way| format!("{what}-{way:?}")) {
+            let Some(calls) = calls(&case) else { return };
+            let calls = calls.lines().count();
+            assert!(calls < 200, "{case}: {calls} calls");
+        }
     }
 }
 
@@ -233,15 +254,15 @@ fn soon() -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(5))
 }
 
-/// Runs `case` over every pair of kinds, on threads of both kinds.
-fn over_all(what: &str, case: fn(Ends, Ends) -> Result<(), String>) {
+/// Runs `case` over every pair of kinds, in several ways.
+fn over_all(what: &str, case: fn(Way, Ends, Ends) -> Result<(), String>) {
     for (from, source) in sources() {
         for (to, sink) in sinks() {
-            for way in [Way::Plain, Way::Local] {
-                let name = format!("{what}: {from} to {to}, {way:?}");
-                within(&name.clone(), move || {
-                    let _guard = way.enter(0);
-                    case(source(), sink()).unwrap_or_else(|why| panic!("{name}: {why}"));
+            for way in WAYS {
+                let name = format!("{what}: {from} to {to}");
+                way.run(&name.clone(), move || {
+                    let result = case(way, source(), sink());
+                    result.unwrap_or_else(|why| panic!("{name}, {way:?}: {why}"));
                 });
             }
         }
@@ -254,7 +275,7 @@ fn timed_out(error: &io::Error) -> Result<(), String> {
 
 #[test]
 fn a_copy_from_an_empty_source_ends_at_its_deadline() {
-    over_all("empty", |(from, _feed), (to, _peer)| {
+    over_all("empty", |_, (from, _feed), (to, _peer)| {
         let mut from = Stream::from_std(from).unwrap();
         let mut to = Stream::from_std(to).unwrap();
         let at = soon();
@@ -266,7 +287,7 @@ fn a_copy_from_an_empty_source_ends_at_its_deadline() {
 
 #[test]
 fn a_copy_to_a_full_sink_ends_at_its_deadline() {
-    over_all("full", |(from, feed), (to, _peer)| {
+    over_all("full", |_, (from, feed), (to, _peer)| {
         let mut from = Stream::from_std(from).unwrap();
         let mut to = Stream::from_std(to).unwrap();
         let mut feed = Stream::from_std(feed).unwrap();
@@ -285,9 +306,9 @@ fn a_copy_to_a_full_sink_ends_at_its_deadline() {
 
 #[test]
 fn a_copy_to_a_half_closed_peer_goes_on_and_ends() {
-    over_all("half closed", |(from, feed), (to, peer)| {
+    over_all("half closed", |way, (from, feed), (to, peer)| {
         let _ = rustix::net::shutdown(&peer, rustix::net::Shutdown::Write);
-        let mut from = Stream::from_std(from).unwrap();
+        let mut from = registered(way, Stream::from_std(from).unwrap());
         let mut to = Stream::from_std(to).unwrap();
         to.set_write_deadline(Some(Instant::now() + Duration::from_secs(20)));
         from.set_read_deadline(Some(Instant::now() + Duration::from_secs(20)));
@@ -304,9 +325,8 @@ fn a_copy_to_a_half_closed_peer_goes_on_and_ends() {
 fn a_copy_from_a_file_to_a_full_sink_ends_at_its_deadline() {
     for share in [false, true] {
         for (to, sink) in sinks() {
-            for way in [Way::Plain, Way::Local] {
-                within(&format!("file to {to}, {way:?}"), move || {
-                    let _guard = way.enter(0);
+            for way in WAYS {
+                way.run(&format!("file to {to}"), move || {
                     let mut file = tempfile::tempfile().unwrap();
                     file.write_all(&vec![7; 16 << 20]).unwrap();
                     file.rewind().unwrap();
@@ -326,10 +346,10 @@ fn a_copy_from_a_file_to_a_full_sink_ends_at_its_deadline() {
 
 #[test]
 fn a_close_from_elsewhere_ends_a_copy() {
-    over_all("close", |(from, _feed), (to, _peer)| {
+    over_all("close", |way, (from, _feed), (to, _peer)| {
         let mut from = Stream::from_std(from).unwrap();
         let control = from.control();
-        let mover = Waiting::start(Way::Local, 0, move || {
+        let mover = Waiting::start(way, 1, move || {
             let mut to = Stream::from_std(to).unwrap();
             copy(&mut from, &mut to).unwrap_err().kind()
         })

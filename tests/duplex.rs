@@ -6,14 +6,19 @@ mod kit;
 use aqueduct::adapters::duplex::{Control, Duplex};
 use aqueduct::source::Deadlines;
 use aqueduct::{ReadExt, duplex, duplex_with_capacity};
-use kit::within;
+use kit::{Waiting, Way, within};
 use std::io::{BufRead, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 fn every_kind() -> impl Iterator<Item = (Duplex, Duplex)> {
     [0, 1, 7, 4096].into_iter().map(duplex_with_capacity)
+}
+
+fn in_all_ways(name: &str, body: fn(Way)) {
+    for way in Way::ALL {
+        way.run(name, move || body(way));
+    }
 }
 
 #[test]
@@ -25,22 +30,26 @@ fn the_ends_can_be_sent_and_shared() {
 
 #[test]
 fn both_directions_at_once_through_references() {
-    within("both directions at once through references", || {
+    in_all_ways("both directions at once through references", |way| {
         for (near, far) in every_kind() {
-            thread::scope(|scope| {
-                for (end, word) in [(&near, b"ping"), (&far, b"pong")] {
-                    scope.spawn(move || (0..200).for_each(|_| { end }.write_all(word).unwrap()));
-                }
-                for (end, word) in [(&near, b"pong"), (&far, b"ping")] {
-                    scope.spawn(move || {
-                        let mut buf = [0; 4];
-                        for _ in 0..200 {
-                            { end }.read_exact(&mut buf).unwrap();
-                            assert_eq!(&buf, word);
-                        }
-                    });
-                }
+            let (near, far) = (Arc::new(near), Arc::new(far));
+            let writers = [(&near, b"ping"), (&far, b"pong")].map(|(end, word)| {
+                let end = Arc::clone(end);
+                Waiting::start(way, 1, move || {
+                    (0..200).for_each(|_| { &*end }.write_all(word).unwrap());
+                })
             });
+            let readers = [(&near, b"pong"), (&far, b"ping")].map(|(end, word)| {
+                let end = Arc::clone(end);
+                Waiting::start(way, 2, move || {
+                    let mut buf = [0; 4];
+                    for _ in 0..200 {
+                        { &*end }.read_exact(&mut buf).unwrap();
+                        assert_eq!(&buf, word);
+                    }
+                })
+            });
+            writers.into_iter().chain(readers).for_each(Waiting::join);
         }
     });
 }
@@ -136,25 +145,20 @@ fn whoever_knows_deadlines_alone_can_set_them_through_any_pointer() {
 
 #[test]
 fn a_connection_joins_copies_in_both_directions() {
-    within("a connection joins copies in both directions", || {
+    in_all_ways("a connection joins copies in both directions", |way| {
         for (mut near, mut far) in every_kind() {
-            let data: Vec<u8> = (0..50_000).map(|i| (i % 253) as u8).collect();
-            thread::scope(|scope| {
-                let data = &data;
-                scope.spawn(move || {
-                    let mut all = Vec::new();
-                    assert_eq!(
-                        aqueduct::copy(&mut (&far).limit(50_000), &mut all).unwrap(),
-                        50_000
-                    );
-                    assert_eq!(aqueduct::copy(&mut &all[..], &mut far).unwrap(), 50_000);
-                });
-                assert_eq!(aqueduct::copy(&mut &data[..], &mut &near).unwrap(), 50_000);
-                assert_eq!(near.fill_buf().unwrap()[0], 0);
-                let mut back = Vec::new();
-                assert_eq!(aqueduct::copy(&mut near, &mut back).unwrap(), 50_000);
-                assert!(back == *data);
+            let data: Vec<u8> = (0..5_000).map(|i| (i % 253) as u8).collect();
+            let echo = Waiting::start(way, 1, move || {
+                let mut all = Vec::new();
+                assert_eq!(aqueduct::copy(&mut (&far).limit(5_000), &mut all).unwrap(), 5_000);
+                assert_eq!(aqueduct::copy(&mut &all[..], &mut far).unwrap(), 5_000);
             });
+            assert_eq!(aqueduct::copy(&mut &data[..], &mut &near).unwrap(), 5_000);
+            assert_eq!(near.fill_buf().unwrap()[0], 0);
+            let mut back = Vec::new();
+            assert_eq!(aqueduct::copy(&mut near, &mut back).unwrap(), 5_000);
+            assert!(back == data);
+            echo.join();
         }
     });
 }

@@ -1,5 +1,6 @@
 //! What descriptors do that a poller must survive: one test for each trap that was found by
-//! experiment. Reads and writes go through a poller of the thread's own, edge-triggered.
+//! experiment. Reads and writes go through an edge-triggered poller: of the thread's own, of the worker's
+//! whose tasks they are in, or of another worker.
 #![cfg(target_os = "linux")]
 
 #[path = "kit/mod.rs"]
@@ -7,7 +8,8 @@ mod kit;
 
 use aqueduct::poll::Local;
 use aqueduct::stream::Stream;
-use kit::{Waiting, Way, streams, tcp, terminal, unix, within};
+use aqueduct::task;
+use kit::{Waiting, Way, registered, streams, tcp, terminal, unix, within};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, send, sendmsg};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -17,22 +19,14 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::net::{Shutdown, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::sync::mpsc;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::mpsc::unbounded_channel;
 
-/// Lets a read wait in vain once, so that the stream is registered with this thread's poller.
-fn registered<T: AsFd>(mut stream: Stream<T>) -> Stream<T> {
-    stream.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
-    assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
-    stream.set_read_deadline(None);
-    stream
-}
-
-fn on_poller<T: Send + 'static>(name: &str, body: impl FnOnce() -> T + Send + 'static) -> T {
-    within(name, move || {
-        let _local = Local::new().unwrap();
-        body()
-    })
+fn on_pollers(name: &str, body: fn(Way)) {
+    for way in Way::POLLERS {
+        way.run(name, move || body(way));
+    }
 }
 
 /// Reads with a buffer that nothing fills until the end, and tells what each read got.
@@ -51,23 +45,23 @@ fn pieces<T: AsFd>(stream: &mut Stream<T>, len: usize) -> Vec<Vec<u8>> {
 
 #[test]
 fn an_end_that_comes_with_the_last_bytes_is_seen_after_a_short_read() {
-    on_poller("an end with bytes", || {
+    on_pollers("an end with bytes", |way| {
         let (a, mut b) = tcp();
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let mut a = registered(way, Stream::from_std(a).unwrap());
         b.write_all(b"last").unwrap();
         b.shutdown(Shutdown::Write).unwrap();
         assert_eq!(pieces(&mut a, 4).len(), 1);
         assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
 
         let (a, mut b) = unix();
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let mut a = registered(way, Stream::from_std(a).unwrap());
         b.write_all(b"last").unwrap();
         drop(b);
         pieces(&mut a, 4);
         assert_eq!(a.read(&mut [0; 8]).unwrap(), 0);
 
         let (a, mut b) = io::pipe().unwrap();
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let mut a = registered(way, Stream::from_std(a).unwrap());
         b.write_all(b"last").unwrap();
         drop(b);
         pieces(&mut a, 4);
@@ -77,10 +71,12 @@ fn an_end_that_comes_with_the_last_bytes_is_seen_after_a_short_read() {
 
 #[test]
 fn an_end_or_more_bytes_after_the_event_and_a_short_read_are_seen() {
-    fn run<T: AsFd + Send + 'static, W: Write>(a: T, mut b: W) {
-        let (tell, hear) = mpsc::channel();
-        let reader = Waiting::start(Way::Local, 0, move || {
-            let mut a = Stream::from_std(a).unwrap();
+    fn run<T: AsFd + Send + Sync + 'static, W: Write>(way: Way, a: T, mut b: W) {
+        let (tell, mut heard) = unbounded_channel();
+        let mut hear = || task::wait(heard.recv()).unwrap().unwrap();
+        let a = registered(way, Stream::from_std(a).unwrap());
+        let reader = Waiting::start(way, 0, move || {
+            let mut a = a;
             let mut got = Vec::new();
             loop {
                 let mut buf = [0; 64];
@@ -93,30 +89,30 @@ fn an_end_or_more_bytes_after_the_event_and_a_short_read_are_seen() {
             }
         });
         b.write_all(b"first").unwrap();
-        hear.recv().unwrap();
+        hear();
         b.write_all(b"second").unwrap();
-        hear.recv().unwrap();
+        hear();
         b.write_all(b"third").unwrap();
         drop(b);
         assert_eq!(reader.join(), b"firstsecondthird");
     }
-    within("an end after bytes", || {
+    on_pollers("an end after bytes", |way| {
         let (a, b) = tcp();
-        run(a, b);
+        run(way, a, b);
         let (a, b) = unix();
-        run(a, b);
+        run(way, a, b);
         let (a, b) = io::pipe().unwrap();
-        run(a, b);
+        run(way, a, b);
     });
 }
 
 #[test]
 fn a_read_that_stops_at_the_urgent_mark_does_not_hang() {
-    for inline in [false, true] {
-        on_poller("urgent data", move || {
+    on_pollers("urgent data", |way| {
+        for inline in [false, true] {
             let (a, mut b) = tcp();
             rustix::net::sockopt::set_socket_oobinline(&a, inline).unwrap();
-            let mut a = registered(Stream::from_std(a).unwrap());
+            let mut a = registered(way, Stream::from_std(a).unwrap());
             b.write_all(b"abc").unwrap();
             assert_eq!(send(&b, b"!", SendFlags::OOB).unwrap(), 1);
             b.write_all(b"defg").unwrap();
@@ -129,15 +125,15 @@ fn a_read_that_stops_at_the_urgent_mark_does_not_hang() {
             let b = late.join();
             drop(b);
             assert_eq!(a.read(&mut buf).unwrap(), 0);
-        });
-    }
+        }
+    });
 }
 
 #[test]
 fn passed_descriptors_end_a_read_of_a_unix_socket_and_the_next_one_goes_on() {
-    on_poller("passed descriptors", || {
+    on_pollers("passed descriptors", |way| {
         let (a, mut b) = unix();
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let mut a = registered(way, Stream::from_std(a).unwrap());
         b.write_all(b"CC").unwrap();
         let passed = [b.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
@@ -153,9 +149,9 @@ fn passed_descriptors_end_a_read_of_a_unix_socket_and_the_next_one_goes_on() {
 
 #[test]
 fn a_canonical_terminal_gives_a_line_at_a_time() {
-    on_poller("two lines", || {
+    on_pollers("two lines", |way| {
         let (master, slave) = terminal(false);
-        let mut slave = registered(Stream::from_std(slave).unwrap());
+        let mut slave = registered(way, Stream::from_std(slave).unwrap());
         let mut master = File::from(master);
         master.write_all(b"one\ntwo\n").unwrap();
         assert_eq!(pieces(&mut slave, 8), [b"one\n", b"two\n"]);
@@ -164,9 +160,9 @@ fn a_canonical_terminal_gives_a_line_at_a_time() {
 
 #[test]
 fn a_pipe_of_packets_gives_a_packet_at_a_time() {
-    on_poller("packets", || {
+    on_pollers("packets", |way| {
         let (reader, writer) = pipe_with(PipeFlags::DIRECT | PipeFlags::CLOEXEC).unwrap();
-        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let mut reader = registered(way, Stream::from_std(reader).unwrap());
         let mut writer = File::from(writer);
         writer.write_all(b"one").unwrap();
         writer.write_all(b"two").unwrap();
@@ -176,9 +172,9 @@ fn a_pipe_of_packets_gives_a_packet_at_a_time() {
 
 #[test]
 fn a_writer_may_turn_a_pipe_to_packets_unseen() {
-    on_poller("packets from now on", || {
+    on_pollers("packets from now on", |way| {
         let (reader, mut writer) = io::pipe().unwrap();
-        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let mut reader = registered(way, Stream::from_std(reader).unwrap());
         let flags = fcntl_getfl(&writer).unwrap();
         fcntl_setfl(&writer, flags | OFlags::DIRECT).unwrap();
         assert!(!fcntl_getfl(&reader).unwrap().contains(OFlags::DIRECT));
@@ -190,12 +186,12 @@ fn a_writer_may_turn_a_pipe_to_packets_unseen() {
 
 #[test]
 fn inotify_gives_whole_events_only() {
-    on_poller("inotify", || {
+    on_pollers("inotify", |way| {
         use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
         let dir = tempfile::tempdir().unwrap();
         let inotify = init(CreateFlags::CLOEXEC).unwrap();
         add_watch(&inotify, dir.path(), WatchFlags::CREATE).unwrap();
-        let mut inotify = registered(Stream::from_std(inotify).unwrap());
+        let mut inotify = registered(way, Stream::from_std(inotify).unwrap());
         for name in ["a", "b", "c"] {
             fs::write(dir.path().join(name), "").unwrap();
         }
@@ -208,13 +204,13 @@ fn inotify_gives_whole_events_only() {
 
 #[test]
 fn each_datagram_is_a_read_and_an_empty_one_is_no_end() {
-    on_poller("datagrams", || {
+    on_pollers("datagrams", |way| {
         let (a, b) =
             (UdpSocket::bind("127.0.0.1:0").unwrap(), UdpSocket::bind("127.0.0.1:0").unwrap());
         a.connect(b.local_addr().unwrap()).unwrap();
         b.connect(a.local_addr().unwrap()).unwrap();
         let (mut a, mut b) = streams((a, b));
-        a = registered(a);
+        a = registered(way, a);
         assert_eq!(b.write(b"").unwrap(), 0);
         assert_eq!(b.write(b"one").unwrap(), 3);
         assert_eq!(b.write(b"three").unwrap(), 5);
@@ -226,9 +222,9 @@ fn each_datagram_is_a_read_and_an_empty_one_is_no_end() {
 
 #[test]
 fn a_peer_that_goes_with_bytes_unread_resets_for_good() {
-    on_poller("reset", || {
+    on_pollers("reset", |way| {
         let (a, b) = tcp();
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let mut a = registered(way, Stream::from_std(a).unwrap());
         a.write_all(b"unread").unwrap();
         // Until the bytes are there, dropping the peer is a plain end.
         b.peek(&mut [0]).unwrap();
@@ -241,9 +237,10 @@ fn a_peer_that_goes_with_bytes_unread_resets_for_good() {
 
 #[test]
 fn a_lost_reader_wakes_the_writer() {
-    fn run<T: AsFd + Send + 'static>(far: impl Send, near: T) {
-        let writer = Waiting::start(Way::Local, 0, move || {
-            let mut near = Stream::from_std(near).unwrap();
+    fn run<T: AsFd + Send + Sync + 'static>(way: Way, far: impl Send, near: T) {
+        let near = Stream::from_std(near).unwrap();
+        let writer = Waiting::start(way, 1, move || {
+            let mut near = near;
             loop {
                 if let Err(error) = near.write(&[0; 1 << 16]) {
                     return error.kind();
@@ -255,24 +252,23 @@ fn a_lost_reader_wakes_the_writer() {
         let kind = writer.join();
         assert!(matches!(kind, ErrorKind::BrokenPipe | ErrorKind::ConnectionReset), "{kind:?}");
     }
-    within("a lost reader", || {
+    on_pollers("a lost reader", |way| {
         let (a, b) = io::pipe().unwrap();
-        run(a, b);
+        run(way, a, b);
         let (a, b) = tcp();
-        run(a, b);
+        run(way, a, b);
         let (a, b) = unix();
-        run(a, b);
+        run(way, a, b);
     });
 }
 
 #[test]
 fn a_shutdown_from_elsewhere_ends_a_read() {
-    within("shutdown", || {
+    on_pollers("shutdown", |way| {
         let (a, _b) = tcp();
         let other = a.try_clone().unwrap();
-        let reader = Waiting::start(Way::Local, 0, move || {
-            Stream::from_std(a).unwrap().read(&mut [0; 8]).unwrap()
-        });
+        let reader =
+            Waiting::start(way, 1, move || Stream::from_std(a).unwrap().read(&mut [0; 8]).unwrap());
         let reader = reader.asleep();
         other.shutdown(Shutdown::Both).unwrap();
         assert_eq!(reader.join(), 0);
@@ -281,7 +277,7 @@ fn a_shutdown_from_elsewhere_ends_a_read() {
 
 #[test]
 fn what_never_waits_needs_no_poller() {
-    on_poller("always ready", || {
+    on_pollers("always ready", |_| {
         let mut buf = [1; 64];
         let mut null = Stream::from_std(File::open("/dev/null").unwrap()).unwrap();
         assert_eq!(null.read(&mut buf).unwrap(), 0);
@@ -308,12 +304,12 @@ fn what_never_waits_needs_no_poller() {
 
 #[test]
 fn an_event_of_a_former_owner_of_the_number_wakes_nobody() {
-    on_poller("a number used again", || {
+    on_pollers("a number used again", |way| {
         let (old, mut old_writer) = io::pipe().unwrap();
         // The duplicate keeps the description alive, and with it whatever is registered for it.
         let _duplicate = old.try_clone().unwrap();
         let number = old.as_raw_fd();
-        drop(registered(Stream::from_std(old).unwrap()));
+        drop(registered(way, Stream::from_std(old).unwrap()));
         let (new, mut new_writer) = loop {
             let (new, writer) = io::pipe().unwrap();
             if new.as_raw_fd() == number || new.as_raw_fd() > number + 64 {
@@ -323,7 +319,7 @@ fn an_event_of_a_former_owner_of_the_number_wakes_nobody() {
         };
         let new = Stream::from_std(new).unwrap();
         old_writer.write_all(b"stale").unwrap();
-        let mut new = registered(new);
+        let mut new = registered(way, new);
         new_writer.write_all(b"fresh").unwrap();
         assert_eq!(pieces(&mut new, 5).concat(), b"fresh");
     });
@@ -331,10 +327,11 @@ fn an_event_of_a_former_owner_of_the_number_wakes_nobody() {
 
 #[test]
 fn two_streams_of_one_descriptor_work_side_by_side() {
-    on_poller("one descriptor twice", || {
+    on_pollers("one descriptor twice", |way| {
         let (a, mut b) = tcp();
-        let mut first = registered(Stream::from_std(&a).unwrap());
-        let mut second = registered(Stream::from_std(&a).unwrap());
+        let a = Arc::new(a);
+        let mut first = registered(way, Stream::from_std(Arc::clone(&a)).unwrap());
+        let mut second = registered(way, Stream::from_std(a).unwrap());
         b.write_all(b"oneSECOND").unwrap();
         let mut buf = [0; 3];
         first.read_exact(&mut buf).unwrap();
@@ -357,15 +354,15 @@ fn pollers_of_a_thread_may_go_in_any_order() {
         let (e, mut f) = io::pipe().unwrap();
         let first = Local::new().unwrap();
         let (gone, _writer) = io::pipe().unwrap();
-        let gone = registered(Stream::from_std(gone).unwrap());
-        let mut a = registered(Stream::from_std(a).unwrap());
+        let gone = registered(Way::Local, Stream::from_std(gone).unwrap());
+        let mut a = registered(Way::Local, Stream::from_std(a).unwrap());
         drop(gone);
         let second = Local::new().unwrap();
-        let mut c = registered(Stream::from_std(c).unwrap());
+        let mut c = registered(Way::Local, Stream::from_std(c).unwrap());
         drop(first);
-        a = registered(a);
+        a = registered(Way::Local, a);
         drop(second);
-        let mut e = registered(Stream::from_std(e).unwrap());
+        let mut e = registered(Way::Local, Stream::from_std(e).unwrap());
         for (stream, writer) in [(&mut a, &mut b), (&mut c, &mut d), (&mut e, &mut f)] {
             writer.write_all(b"news").unwrap();
             assert_eq!(pieces(stream, 4).concat(), b"news");
@@ -378,7 +375,7 @@ fn a_stream_outlives_the_poller_it_was_registered_with() {
     within("no poller any more", || {
         let (a, mut b) = unix();
         let local = Local::new().unwrap();
-        let a = registered(Stream::from_std(a).unwrap());
+        let a = registered(Way::Local, Stream::from_std(a).unwrap());
         let reader = Waiting::start(Way::Plain, 0, move || pieces(&mut { a }, 4).concat()).asleep();
         drop(local);
         b.write_all(b"late").unwrap();
@@ -388,10 +385,10 @@ fn a_stream_outlives_the_poller_it_was_registered_with() {
 
 #[test]
 fn a_full_pipe_is_written_on_as_soon_as_there_is_room() {
-    within("a full pipe", || {
-        let (mut reader, writer) = io::pipe().unwrap();
-        let writer = Waiting::start(Way::Local, 0, move || {
-            let mut writer = Stream::from_std(writer).unwrap();
+    on_pollers("a full pipe", |way| {
+        let (reader, writer) = io::pipe().unwrap();
+        let (mut reader, mut writer) = streams((reader, writer));
+        let writer = Waiting::start(way, 1, move || {
             let block = kit::noise(300_000, 5);
             writer.write_all(&block).unwrap();
             block
@@ -411,10 +408,10 @@ fn a_full_pipe_is_written_on_as_soon_as_there_is_room() {
 
 #[test]
 fn a_child_that_shares_the_descriptor_changes_nothing() {
-    on_poller("a child", || {
+    on_pollers("a child", |way| {
         let (reader, mut writer) = io::pipe().unwrap();
         let shared = OwnedFd::from(reader.try_clone().unwrap());
-        let mut reader = registered(Stream::from_std(reader).unwrap());
+        let mut reader = registered(way, Stream::from_std(reader).unwrap());
         let mut child =
             std::process::Command::new("sleep").arg("1000").stdin(shared).spawn().unwrap();
         let late = Waiting::start(Way::Plain, 0, move || writer.write_all(b"late").unwrap());
@@ -451,6 +448,6 @@ fn a_thread_that_ends_can_still_wait_through_its_poller() {
         let local = Local::new().unwrap();
         LATE.set(Some(Late { stream, writer, _local: local }));
         let (other, _writer) = io::pipe().unwrap();
-        registered(Stream::from_std(other).unwrap());
+        registered(Way::Local, Stream::from_std(other).unwrap());
     });
 }

@@ -324,3 +324,62 @@ fn shallow(n: u64) -> u64 {
     let room = std::hint::black_box([n; 64]);
     if n == 0 { 0 } else { 1 + shallow(n - 1) + std::hint::black_box(&room)[7] - n }
 }
+
+#[test]
+fn a_poller_of_the_threads_own_changes_nothing_for_its_tasks() {
+    one(|| {
+        let _local = aqueduct::poll::Local::new().unwrap();
+        let (mut reader, mut writer) = pipe();
+        let other = task::spawn(move || {
+            let _local = aqueduct::poll::Local::new().unwrap();
+            let mut buf = [0; 4];
+            reader.read_exact(&mut buf).map(|()| buf)
+        });
+        task::yield_now();
+        let (a, b) = kit::streams(kit::unix());
+        let waits = task::spawn(move || { &a }.read(&mut [0; 8]));
+        task::sleep(Duration::from_millis(1)).unwrap();
+        writer.write_all(b"here").unwrap();
+        { &b }.write_all(b"x").unwrap();
+        assert_eq!(&other.join().unwrap().unwrap(), b"here");
+        assert_eq!(waits.join().unwrap().unwrap(), 1);
+    });
+}
+
+#[test]
+fn an_event_loop_of_ones_own_waits_as_a_task() {
+    use aqueduct::poll::{Events, Interest, Mode, Poller};
+    one(|| {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let poller = Arc::new(Poller::new().unwrap());
+        let waits = Arc::new(AtomicUsize::new(0));
+        let (theirs, count) = (Arc::clone(&poller), Arc::clone(&waits));
+        let poll = task::spawn(move || {
+            theirs.add(&reader, 7, Interest::READABLE, Mode::Edge).unwrap();
+            let mut events = Events::new();
+            let mut wait = |timeout| {
+                count.fetch_add(1, Ordering::Relaxed);
+                let waited = theirs.wait(&mut events, timeout);
+                waited.map(|()| events.iter().map(|event| event.key).collect::<Vec<_>>())
+            };
+            assert_eq!(wait(None).unwrap(), [7]);
+            assert_eq!(wait(None).unwrap(), [], "it was woken");
+            let start = Instant::now();
+            assert_eq!(wait(Some(Duration::from_millis(2))).unwrap(), []);
+            assert!(start.elapsed() >= Duration::from_millis(2));
+            wait(None).unwrap_err()
+        });
+        let until = |n| {
+            while waits.load(Ordering::Relaxed) < n {
+                task::yield_now();
+            }
+        };
+        until(1);
+        writer.write_all(b"x").unwrap();
+        until(2);
+        poller.wake();
+        until(4);
+        poll.cancel();
+        assert!(is_cancelled(&poll.join().unwrap()));
+    });
+}

@@ -2,11 +2,12 @@
 
 use super::ends::{End, Ends};
 use super::error::Pending;
-use super::memory::reading_failed;
+use super::memory::{BUFFER, reading_failed};
 use super::plan::{self, Refused, Step};
 use super::{Copier, CopyError, Path, Report, Side};
 use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
-use crate::{error, source};
+use crate::sys::Kind;
+use crate::{error, park, source, task};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -100,7 +101,10 @@ impl<'c> Engine<'c> {
             silent: false,
         };
         loop {
-            let flow = match engine.step(source, sink) {
+            let before = engine.report.taken;
+            let step = engine.step(source, sink);
+            park::spend(engine.report.taken - before);
+            let flow = match step {
                 Ok(Flow::End) => engine.last_words(source).map(|()| Flow::End),
                 other => other,
             };
@@ -203,6 +207,11 @@ impl<'c> Engine<'c> {
             let from = End { fd: self.fd(fd), handle: fd, at, kind };
             let around = step.around().filter(|_| self.prepared && self.plain.is_none());
             if step != Step::End {
+                if let Kind::File { .. } = kind {
+                    let reach = around.unwrap_or(left.min(self.buffer_size() as u64));
+                    let warmed = task::warm(from.fd, at, reach);
+                    warmed.map_err(|error| Stop::new(Side::Source, error))?;
+                }
                 if let Some(turn) = self.watch(&from, outlets, &to, around.is_some()) {
                     return self.settle_turn(turn, source, sink);
                 }
@@ -225,6 +234,10 @@ impl<'c> Engine<'c> {
 
     pub(super) fn left(&self) -> u64 {
         self.options.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.report.taken))
+    }
+
+    pub(super) fn buffer_size(&self) -> usize {
+        self.options.buffer_size.unwrap_or(BUFFER)
     }
 
     /// Notes who was given up. With the ends the ways may change; with the last sink gone there

@@ -54,11 +54,18 @@ struct More {
 }
 
 /// Bytes taken and not delivered: one buffer, of which each outlet lacks a suffix.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Pending {
     pub(crate) bytes: Vec<u8>,
     /// How many bytes at the end of `bytes` each outlet lacks.
     pub(crate) lacks: Vec<usize>,
+}
+
+/// Without the bytes, of which there may be many and which are somebody's secrets.
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pending").field("lacks", &self.lacks).finish_non_exhaustive()
+    }
 }
 
 impl Pending {

@@ -10,7 +10,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 
 /// The default size of the buffer.
-const BUFFER: usize = 128 << 10;
+pub(super) const BUFFER: usize = 128 << 10;
 
 /// A plain read of so many bytes goes past any buffer that std hides.
 const PAST_HIDDEN: usize = 64 << 10;
@@ -30,7 +30,7 @@ impl Engine<'_> {
     ) -> Result<Flow, Stop> {
         self.prepared = false;
         self.plain = None;
-        let size = self.options.buffer_size.unwrap_or(BUFFER);
+        let size = self.buffer_size();
         // Thread-locals are gone when a destructor of another one copies.
         let mut buf = SPARE.try_with(Cell::take).unwrap_or_default();
         if buf.len() != size {

@@ -45,6 +45,11 @@
 //! outlet; it is heard after the call where a plain read or write of a blocking descriptor is under
 //! way.
 //!
+//! In a [task](crate::task) the ends should be [streams](crate::stream), regular files or pipes in memory:
+//! a copy from or to them makes room for other tasks where it waits, also for bytes of a file that must
+//! come from a disk, and after each mebibyte. Where std's own sockets, pipes and devices block, they
+//! hold up all tasks of the worker, and so does a disk that is written to.
+//!
 //! A pipe whose reader is gone raises SIGPIPE, in splice and tee as in write. Rust programs ignore
 //! that signal from the start; a program that does not start in Rust has to see to it.
 //!

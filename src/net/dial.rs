@@ -61,7 +61,7 @@ pub(super) fn tcp(addresses: Vec<SocketAddr>, until: Option<Instant>) -> Result<
 /// A socket that connects, and whether it has done so already.
 fn begin(address: &SocketAddr) -> Result<(TcpStream, bool)> {
     let socket = net::socket(net::family(address), Type::STREAM)?;
-    park::spend(1);
+    park::spend(0);
     let connected = net::connect(socket.as_fd(), address)?;
     let stream = TcpStream::made(std::net::TcpStream::from(socket), Manner::TCP);
     if !connected {
@@ -101,7 +101,7 @@ pub(super) fn unix(address: &UnixAddr, until: Option<Instant>) -> Result<UnixStr
     let stream = UnixStream::made(std::os::unix::net::UnixStream::from(socket), Manner::SOCKET);
     let mut backoff = Backoff::for_peers();
     loop {
-        park::spend(1);
+        park::spend(0);
         match net::connect(stream.as_fd(), &address) {
             Ok(_) => return Ok(stream),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}

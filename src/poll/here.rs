@@ -2,7 +2,7 @@
 
 use super::registry::{Desc, Registry};
 use super::{Interest, Mode};
-use crate::park::{Unparker, park_until};
+use crate::park::{DEAF, Unparker, park_until};
 use crate::sys::{self, Watch};
 use std::cell::RefCell;
 use std::io;
@@ -40,6 +40,11 @@ impl Drop for Entered {
 
 fn with<T>(f: impl FnOnce(&Arc<Registry>) -> T) -> Option<T> {
     HERE.try_with(|all| all.borrow().last().map(f)).ok().flatten()
+}
+
+/// Whether somebody polls this thread's registry for all that runs here.
+pub(super) fn is_tended() -> bool {
+    with(|registry| registry.is_tended()).unwrap_or(false)
 }
 
 /// Whether events for all of these arrive by themselves by now: at this thread's backend, or at
@@ -85,11 +90,22 @@ pub(crate) fn park_on(
     }
     let me = Unparker::current();
     let mut guests = Vec::with_capacity(watches.len());
+    let mut deadline = deadline;
     for watch in watches.iter_mut() {
-        match Guest::new(registry, watch, &me)? {
-            Some(guest) => guests.push(guest),
-            // It never makes anybody wait.
-            None => return Ok(()),
+        let news = watch.news()?;
+        if watch.fired() {
+            return Ok(());
+        }
+        match Guest::new(registry, watch, news) {
+            Ok(Some(guest)) if guest.announce(&me)? => guests.push(guest),
+            // It is never broken either.
+            Ok(None) if !watch.reads() && !watch.writes() => {}
+            Ok(_) => return Ok(()),
+            // No descriptor is left, for one: it is looked at again, a little later.
+            Err(_) => {
+                let soon = Instant::now() + DEAF;
+                deadline = Some(deadline.map_or(soon, |at| at.min(soon)));
+            }
         }
     }
     let parked = park_until(deadline);
@@ -105,32 +121,31 @@ struct Guest {
 }
 
 impl Guest {
-    /// `None` if the descriptor is always ready, or has just become so.
+    /// `None` if the descriptor is always ready.
     fn new(
         registry: &Arc<Registry>,
-        watch: &mut Watch<'_>,
-        me: &Unparker,
+        watch: &Watch<'_>,
+        news: Option<OwnedFd>,
     ) -> io::Result<Option<Self>> {
         let own = Interest { readable: watch.reads(), writable: watch.writes() };
-        let (fd, what) = match watch.news()? {
+        let (fd, what) = match news {
             Some(news) => (news, Interest::READABLE),
             None => (watch.fd().try_clone_to_owned()?, own),
         };
-        if watch.fired() {
-            return Ok(None);
-        }
         let guest = Self { fd, desc: Desc::new() };
-        if !guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)? {
-            return Ok(None);
-        }
-        let sides = [&guest.desc.read, &guest.desc.write];
-        for side in sides {
-            let dry = side.begin().map(|round| side.word().drained(round.seen))?;
+        let visits = guest.desc.visit(guest.fd.as_fd(), registry, what, Mode::Edge)?;
+        Ok(visits.then_some(guest))
+    }
+
+    /// Announces the running flow of control as waiting; `false` if something has happened already.
+    fn announce(&self, me: &Unparker) -> io::Result<bool> {
+        for side in [&self.desc.read, &self.desc.write] {
+            let dry = side.word().drained(side.begin()?.seen);
             if !dry.is_some_and(|dry| side.park(dry, me)) {
-                return Ok(None);
+                return Ok(false);
             }
         }
-        Ok(Some(guest))
+        Ok(true)
     }
 }
 

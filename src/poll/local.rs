@@ -23,6 +23,8 @@ use std::time::Instant;
 /// call. A stream stays with the first thread that waited for it so; everybody else waits for it by
 /// poll(2), as without.
 ///
+/// A thread that runs tasks has such a backend anyway, and this changes nothing there.
+///
 /// # Examples
 ///
 /// ```
@@ -44,7 +46,9 @@ use std::time::Instant;
 /// # other.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
-pub struct Local {
+pub struct Local(Option<Own>);
+
+struct Own {
     inner: Rc<Inner>,
     _here: Entered,
     _hook: Installed,
@@ -77,19 +81,25 @@ impl Local {
     /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
     /// the system has none; those of the system.
     pub fn new() -> io::Result<Self> {
+        if here::is_tended() {
+            // Its flows of control must not stop all of it.
+            return Ok(Self(None));
+        }
         let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);
         let bell = Arc::new(Bell { state, registry: Arc::downgrade(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
         let here = here::enter(Arc::clone(&inner.registry));
-        Ok(Self { inner, _here: here, _hook: hook })
+        Ok(Self(Some(Own { inner, _here: here, _hook: hook })))
     }
 }
 
 impl Drop for Local {
     fn drop(&mut self) {
-        self.inner.registry.evict();
+        if let Some(own) = &self.0 {
+            own.inner.registry.evict();
+        }
     }
 }
 

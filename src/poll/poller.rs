@@ -1,8 +1,10 @@
 //! The backend for programs with an event loop of their own.
 
 use super::registry::Backend as Inner;
-use super::{Happening, Interest, Key, Mode, Netpoll};
+use super::{Happening, Interest, Key, Mode, Netpoll, here};
 use crate::error;
+use crate::park::park_on;
+use crate::sys::Watch;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
@@ -145,16 +147,27 @@ impl Poller {
 
     /// Waits until a descriptor is ready, for `timeout` at most, or until [`wake`](Self::wake).
     /// `events` then holds what happened, and nothing after a timeout or a wake alone. Never earlier
-    /// than the timeout, which is rounded up to milliseconds on some systems.
+    /// than the timeout, which is rounded up to milliseconds on some systems. A task makes room for
+    /// others meanwhile.
     ///
     /// # Errors
     ///
-    /// Those of the system; never `Interrupted`.
+    /// Those of the system; never `Interrupted`. The cancelled error in a task that was.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
         // What cannot be said as a point in time is too far away to come.
         let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        self.backend.poll(until, &mut events.list).map(drop)
+        if !here::is_tended() {
+            return self.backend.poll(until, &mut events.list).map(drop);
+        }
+        loop {
+            let now = Instant::now();
+            let woken = self.backend.poll(Some(now), &mut events.list)?;
+            if woken || !events.list.is_empty() || until.is_some_and(|at| at <= now) {
+                return Ok(());
+            }
+            park_on(&mut [Watch::readable(self.backend.as_fd())], until)?;
+        }
     }
 
     /// Ends the wait under way on another thread, or else the next one. Any number of wakes end

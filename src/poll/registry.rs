@@ -158,6 +158,10 @@ impl Registry {
         Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
     }
 
+    pub(super) fn is_tended(&self) -> bool {
+        self.tended
+    }
+
     fn open(
         &self,
         fd: BorrowedFd<'_>,

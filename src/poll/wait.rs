@@ -117,7 +117,7 @@ pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Res
 ///
 /// As [`wait`].
 pub(crate) fn wait_from(
-    mut wait: Wait<'_>,
+    wait: &mut Wait<'_>,
     round: Round,
     until: Option<Instant>,
 ) -> io::Result<()> {
@@ -125,7 +125,7 @@ pub(crate) fn wait_from(
         return Ok(());
     };
     let deadline = [round.deadline, until].into_iter().flatten().min();
-    let result = park(std::slice::from_mut(&mut wait), deadline);
+    let result = park(std::slice::from_mut(wait), deadline);
     side.unpark();
     result
 }
@@ -164,9 +164,6 @@ pub(crate) fn announce_other(
     wait: &mut Wait<'_>,
     me: &Unparker,
 ) -> io::Result<Option<Option<Instant>>> {
-    if !here::settle(std::iter::once((wait.fd, wait.desc)))? {
-        return Ok(None);
-    }
     if wait.side().is_some_and(|side| side.word().state().is_ready()) {
         look(std::slice::from_mut(wait))?;
         if wait.fired {
@@ -175,10 +172,15 @@ pub(crate) fn announce_other(
     }
     let mut announced = 0;
     let result = announce(std::slice::from_mut(wait), me, None, true, &mut announced);
-    if announced > 0 && !matches!(result, Ok(Some(_))) {
+    // Not before: a registry that ends tells those whom it finds announced.
+    let settled = result.and_then(|deadline| {
+        let settled = here::settle(std::iter::once((wait.fd, wait.desc)))?;
+        Ok(deadline.filter(|_| settled))
+    });
+    if announced > 0 && !matches!(settled, Ok(Some(_))) {
         withdraw(wait);
     }
-    result
+    settled
 }
 
 /// Nobody is woken for `wait` any more.

@@ -6,6 +6,7 @@ use crate::error;
 use crate::park;
 use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait};
+use crate::task;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
@@ -138,7 +139,10 @@ impl<T: AsFd> Inner<T> {
             let step = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write(fd, rest);
             match self.perform(side, What::Writable, until, step) {
                 Ok((0, _)) => return Ok(done),
-                Ok((n, _)) => done += n.min(rest.len()),
+                Ok((n, _)) => {
+                    park::spend(n as u64);
+                    done += n.min(rest.len());
+                }
                 Err(error) if done == 0 => return Err(error),
                 // It comes again at the next call.
                 Err(_) => return Ok(done),
@@ -154,7 +158,9 @@ impl<T: AsFd> Inner<T> {
         let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
-        self.perform(side, What::Writable, until, call).map(|(n, _)| n)
+        let (n, _) = self.perform(side, What::Writable, until, call)?;
+        park::spend(n as u64);
+        Ok(n)
     }
 
     pub(super) fn try_read(&self, buf: &mut [u8]) -> Result<usize> {
@@ -173,15 +179,27 @@ impl<T: AsFd> Inner<T> {
     fn reading(
         &self,
         len: usize,
-        call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
+        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
     ) -> Result<usize> {
         let side = &self.desc.read;
+        let call = |nowait: Nowait, fd: BorrowedFd<'_>| match nowait {
+            // Only a disk makes it wait.
+            Nowait::Never if task::is_task() => match call(Nowait::Call, fd) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    task::warm(fd, None, len as u64)?;
+                    call(Nowait::Never, fd)
+                }
+                done => done,
+            },
+            _ => call(nowait, fd),
+        };
         let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let (n, seen) = self.perform(side, What::Readable, until, call)?;
         if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
             side.word().note_drained(seen);
         }
+        park::spend(n as u64);
         Ok(n)
     }
 
@@ -195,15 +213,15 @@ impl<T: AsFd> Inner<T> {
         mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
     ) -> Result<(R, State)> {
         let fd = self.as_fd();
+        let mut wait = Wait::new(fd, what, Some(&self.desc));
         loop {
             let mut round = side.begin()?;
-            if round.seen.is_ready() || !keeps(&self.desc) {
+            // Where the wait was by poll(2) no event need have come.
+            let fired = std::mem::take(&mut wait.fired);
+            if round.seen.is_ready() || fired || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                    done => {
-                        park::spend(1);
-                        return done.map(|done| (done, round.seen));
-                    }
+                    done => return done.map(|done| (done, round.seen)),
                 }
                 let Some(dry) = side.word().drained(round.seen) else { continue };
                 round.seen = dry;
@@ -211,7 +229,7 @@ impl<T: AsFd> Inner<T> {
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
-            wait_from(Wait::new(fd, what, Some(&self.desc)), round, until)?;
+            wait_from(&mut wait, round, until)?;
         }
     }
 }

@@ -16,6 +16,8 @@
 //!   bytes of two writes never mix. It goes on until everything is written, or fails; if it fails
 //!   midway it answers what it has written, and the next call tells why.
 //! * Reading and writing do not hinder each other.
+//! * In a [task](crate::task), a call that waits makes room for others. So does a read of a regular file
+//!   whose bytes must come from a disk first; neither deadline nor close ends that wait, but a cancel does.
 //!
 //! # Errors
 //!

@@ -1,7 +1,7 @@
 //! What the sockets above need of a stream: one made of a known descriptor, and calls of their own.
 
 use super::{Inner, Stream};
-use crate::park::Turn;
+use crate::park::{self, Turn};
 use crate::poll::{self, Desc, Side, Wait, What};
 use crate::sys::Manner;
 use std::io::Result;
@@ -59,8 +59,10 @@ impl<T: AsFd> Op<'_, T> {
         &self,
         mut call: impl FnMut(BorrowedFd<'_>) -> Result<R>,
     ) -> Result<R> {
-        let done = self.inner.perform(self.side, self.what, self.until, |_, fd| call(fd));
-        done.map(|(result, _)| result)
+        let call = |_, fd: BorrowedFd<'_>| call(fd);
+        let (result, _) = self.inner.perform(self.side, self.what, self.until, call)?;
+        park::spend(0);
+        Ok(result)
     }
 
     /// Waits for `length`, for what no descriptor tells of.

@@ -39,7 +39,7 @@ pub(crate) use self::imp::{
     splice, tee,
 };
 pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
-pub(crate) use self::nowait::{Nowait, set_nonblocking};
+pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::{Watch, look, poll, poll_with};
 
 use std::io;
@@ -79,6 +79,16 @@ pub(crate) fn read(fd: BorrowedFd<'_>, buf: &mut [u8]) -> io::Result<usize> {
         let len = faults::gate(Call::Read, buf.len())?;
         Ok(rustix::io::read(fd, &mut buf[..len])?)
     })
+}
+
+/// pread(2).
+pub(crate) fn read_at(fd: BorrowedFd<'_>, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+    retry(|| Ok(rustix::io::pread(fd, &mut *buf, at)?))
+}
+
+/// Where the offset of a file stands.
+pub(crate) fn tell(fd: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::tell(fd)?)
 }
 
 /// write(2), or pwrite(2) at an offset.

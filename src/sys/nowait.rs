@@ -116,6 +116,11 @@ impl Nowait {
     }
 }
 
+/// Whether a read of a file at this offset would wait for a disk, as far as the system can tell.
+pub(crate) fn is_cold(fd: BorrowedFd<'_>, at: u64) -> bool {
+    matches!(by_call::read_at(fd, &mut [IoSliceMut::new(&mut [0])], at), Err(Errno::AGAIN))
+}
+
 /// `WouldBlock` unless the watch fires at once.
 fn ask(watch: Watch<'_>) -> io::Result<()> {
     let mut watches = [watch];
@@ -142,7 +147,15 @@ mod by_call {
     const HERE: u64 = u64::MAX;
 
     pub(super) fn read(fd: BorrowedFd<'_>, bufs: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
-        preadv2(fd, bufs, HERE, ReadWriteFlags::NOWAIT)
+        read_at(fd, bufs, HERE)
+    }
+
+    pub(super) fn read_at(
+        fd: BorrowedFd<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+        at: u64,
+    ) -> Result<usize, Errno> {
+        preadv2(fd, bufs, at, ReadWriteFlags::NOWAIT)
     }
 
     pub(super) fn write(fd: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> Result<usize, Errno> {
@@ -157,6 +170,14 @@ mod by_call {
     use std::os::fd::BorrowedFd;
 
     pub(super) fn read(_: BorrowedFd<'_>, _: &mut [IoSliceMut<'_>]) -> Result<usize, Errno> {
+        Err(Errno::OPNOTSUPP)
+    }
+
+    pub(super) fn read_at(
+        _: BorrowedFd<'_>,
+        _: &mut [IoSliceMut<'_>],
+        _: u64,
+    ) -> Result<usize, Errno> {
         Err(Errno::OPNOTSUPP)
     }
 

@@ -76,6 +76,9 @@ pub(super) trait Run: Send + Sync {
     /// It is never carried out, and this is why.
     fn refuse(&self, why: io::Error);
 
+    /// It has begun, and never goes on.
+    fn abandon(&self, why: io::Error);
+
     fn waker(self: Arc<Self>) -> Waker;
 }
 
@@ -181,6 +184,10 @@ where
             discard(f);
             self.end(Err(JoinError::NotRun(why)));
         }
+    }
+
+    fn abandon(&self, why: io::Error) {
+        self.end(Err(JoinError::NotJoined(why)));
     }
 
     fn waker(self: Arc<Self>) -> Waker {

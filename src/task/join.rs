@@ -38,9 +38,9 @@ impl<T> JoinHandle<T> {
     /// which [`is_cancelled`](crate::is_cancelled) is true. The task itself decides what follows from
     /// that, and runs to its own end. One that has not begun yet is not run at all.
     ///
-    /// Three waits go on all the same, because memory is lent in them: for the end of a
-    /// [`scope`](super::scope), whose tasks are cancelled in turn, for an operation that the kernel
-    /// has under way, and for a function that [`unblock`](super::unblock) runs elsewhere.
+    /// Two waits go on all the same, because memory is lent in them: for the end of a
+    /// [`scope`](super::scope), whose tasks are cancelled in turn, and for an operation that the kernel
+    /// has under way.
     pub fn cancel(&self) {
         if let Ok(job) = &self.job {
             job.core().cancel();
@@ -82,8 +82,8 @@ pub enum JoinError {
     /// The task was never run: it was cancelled before it began, or there was no stack for it,
     /// or no runtime.
     NotRun(io::Error),
-    /// The caller had to stop waiting: it was cancelled itself, or unwinds from a panic. The task
-    /// goes on.
+    /// The caller had to stop waiting. It was cancelled itself or unwinds from a panic, and the task
+    /// goes on; or the task's runtime has ended and left it as it is, for ever.
     NotJoined(io::Error),
 }
 

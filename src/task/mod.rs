@@ -29,8 +29,9 @@
 //! A task is given to a worker when it is spawned, and stays there: thread-locals keep their meaning,
 //! and what it holds across a wait need not be `Send`. Nothing is taken from a task that runs. So
 //! **what truly blocks or computes for long holds up all tasks of its worker**: std's sockets and
-//! locks, sleeping by [`std::thread::sleep`]. Use this crate's streams and [sockets](crate::net), which
-//! look names up elsewhere, and [`unblock`] for the rest.
+//! locks, sleeping by [`std::thread::sleep`], files that are read as such. Use this crate's streams, over
+//! files as well, and [sockets](crate::net), which look names up elsewhere, and [`unblock`] for the
+//! rest.
 //!
 //! [`spawn`] puts a task with the worker that has least to do, in the runtime of the running task, or
 //! else in one that is started for the whole process when it is first needed, with a worker per
@@ -63,6 +64,8 @@
 
 mod bell;
 mod carrier;
+mod cold;
+mod ending;
 mod job;
 mod join;
 mod office;
@@ -79,6 +82,7 @@ mod worker;
 use crate::park::Unparker;
 use std::time::Instant;
 
+pub(crate) use self::cold::{is_task, warm};
 pub use self::join::{JoinError, JoinHandle};
 pub use self::runtime::{Builder, Runtime, Unfinished, run};
 pub use self::scope::{Scope, ScopedJoinHandle, scope};

@@ -1,5 +1,6 @@
 //! Workers that share their work: where a new task goes, and how all of them end.
 
+use super::ending::Ending;
 use super::job::{Core, Job, Join, Run};
 use super::office::{Office, Post};
 use super::worker::{self, Worker};
@@ -7,10 +8,10 @@ use crate::error;
 use crate::park::Unparker;
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// A function of more bytes is kept apart from its job.
 const LARGE: usize = 32;
@@ -20,18 +21,19 @@ pub(super) struct Pool {
     offices: Box<[Arc<Office>]>,
     next: AtomicUsize,
     stopping: AtomicBool,
-    ending: Mutex<Ending>,
-    ended: Condvar,
+    ending: Arc<Ending>,
 }
 
-#[derive(Default)]
-struct Ending {
-    /// Until when tasks may take to end.
-    deadline: Option<Instant>,
-    /// Threads that have not ended.
-    threads: usize,
-    /// Tasks that were left.
-    left: usize,
+/// What a worker's thread does. How many tasks it leaves.
+fn work(office: Arc<Office>, pool: Arc<Pool>) -> usize {
+    match worker::begin(Arc::clone(&office), pool) {
+        Ok(at_work) => at_work.worker.serve(),
+        Err(_) => {
+            // Who comes is told that nobody works here.
+            worker::refuse_all(&office);
+            0
+        }
+    }
 }
 
 /// Frees the box, before what was in it is used.
@@ -39,9 +41,6 @@ struct Ending {
 fn unbox<F>(boxed: Box<F>) -> F {
     *boxed
 }
-
-/// A worker's thread reports that it ends, however it does.
-struct Attendance(Arc<Pool>, usize);
 
 impl Pool {
     pub(super) fn new(workers: usize, stack_size: usize) -> io::Result<Arc<Self>> {
@@ -51,8 +50,7 @@ impl Pool {
             offices,
             next: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            ending: Mutex::default(),
-            ended: Condvar::new(),
+            ending: Arc::default(),
         }))
     }
 
@@ -65,16 +63,11 @@ impl Pool {
     pub(super) fn start(self: &Arc<Self>, spare: usize, name: &str) -> io::Result<()> {
         for (i, office) in self.offices.iter().enumerate().skip(spare) {
             let (pool, office) = (Arc::clone(self), Arc::clone(office));
-            self.ending().threads += 1;
-            let attendance = Attendance(Arc::clone(&pool), 0);
+            let attendance = self.ending.attend();
             let thread = thread::Builder::new().name(format!("{name}-{i}"));
             thread.spawn(move || {
                 let mut attendance = attendance;
-                match worker::begin(Arc::clone(&office), pool) {
-                    Ok(at_work) => attendance.1 = at_work.worker.serve(),
-                    // Who comes is told that nobody works here.
-                    Err(_) => worker::refuse_all(&office),
-                }
+                attendance.left = work(office, pool);
             })?;
         }
         Ok(())
@@ -151,7 +144,7 @@ impl Pool {
 
     /// Cancels all tasks and takes no more in. Those that go on may take until `deadline`.
     pub(super) fn stop(&self, deadline: Option<Instant>) {
-        self.ending().deadline = deadline;
+        self.ending.set_deadline(deadline);
         self.stopping.store(true, Ordering::SeqCst);
         for office in &self.offices {
             let _ = office.post(Post::Stop);
@@ -163,50 +156,44 @@ impl Pool {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.ending().deadline
+        self.ending.deadline()
     }
 
-    /// Waits until the threads have ended, or a moment longer than the deadline, for threads that
-    /// do not even hear of it. Returns how many tasks are left.
+    /// Waits for the threads' ends, as far as they hear of it, and returns how many tasks are left.
     pub(super) fn join(&self) -> usize {
-        const GRACE: Duration = Duration::from_millis(100);
-        let mut ending = self.ending();
-        while ending.threads > 0 {
-            let wait = match ending.deadline {
-                None => self.ended.wait(ending).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = (at + GRACE).saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    let waited = self.ended.wait_timeout(ending, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            ending = wait;
-        }
-        if ending.threads == 0 {
-            return ending.left;
-        }
-        self.offices.iter().map(|office| office.load()).sum()
-    }
-
-    fn ending(&self) -> MutexGuard<'_, Ending> {
-        self.ending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Attendance {
-    fn drop(&mut self) {
-        let mut ending = self.0.ending();
-        ending.threads -= 1;
-        ending.left += self.1;
-        self.0.ended.notify_all();
+        let left = self.ending.wait();
+        left.unwrap_or_else(|| self.offices.iter().map(|office| office.load()).sum())
     }
 }
 
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pool").field("workers", &self.offices.len()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[cfg(not(any(miri, aqueduct_loom)))]
+mod tests {
+    use super::*;
+    use crate::task::sleep;
+    use std::time::Duration;
+
+    #[test]
+    fn a_task_whose_way_to_its_worker_a_stop_overtakes_is_cancelled_as_well() {
+        let pool = Pool::new(1, 64 << 10).unwrap();
+        pool.start(0, "late").unwrap();
+        let office = pool.first();
+        let late = || -> Arc<Job<_, _>> {
+            let core = Core::new(Arc::clone(office), None);
+            Arc::new(Job::new(core, || sleep(Duration::from_secs(3600))))
+        };
+        // It keeps the worker from its inbox.
+        let (go, gone) = std::sync::mpsc::channel::<()>();
+        drop(pool.spawn(None, move || gone.recv()));
+        pool.stop(Instant::now().checked_add(Duration::from_secs(5)));
+        let _ = office.post(Post::Start(late()));
+        drop(go);
+        assert_eq!(pool.join(), 0, "it was waited for in vain");
     }
 }

@@ -5,6 +5,7 @@ use crate::sys::memory::{Guard, Region, page_size};
 use crate::sys::overflow::Bounds;
 use corosensei::stack::{MIN_STACK_SIZE, StackPointer};
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::ptr::{self, NonNull};
 use std::rc::Rc;
@@ -33,8 +34,8 @@ struct Shop {
     size: usize,
     stride: usize,
     how: Option<Guard>,
-    /// They last as long as any of their stacks.
-    slabs: RefCell<Vec<Region>>,
+    /// By their first addresses. They last as long as any of their stacks.
+    slabs: RefCell<BTreeMap<usize, Region>>,
     /// The tops of stacks that nobody has.
     free: RefCell<Vec<usize>>,
 }
@@ -83,22 +84,19 @@ impl Shop {
         }
         // The lowest comes out first, so that what is in use stays dense.
         free.extend((1..=SLAB).rev().map(|number| slab.start() + number * self.stride));
-        self.slabs.borrow_mut().push(slab);
+        self.slabs.borrow_mut().insert(slab.start(), slab);
         Ok(())
     }
 
     /// Gives back what lies in the stack under `top`.
     fn clear(&self, top: usize) {
-        for slab in self.slabs.borrow().iter().rev() {
-            let end = top.wrapping_sub(slab.start());
-            if self.stride <= end && end <= SLAB * self.stride {
-                let start = end - self.stride + GUARD_PAGES * page_size();
-                // Memory that cannot be given back, as when it is locked, is used again as it is.
-                // SAFETY: what ran on it has ended, for it owned the stack that is dropped.
-                let _ = unsafe { slab.discard(start..end) };
-                return;
-            }
-        }
+        let slabs = self.slabs.borrow();
+        let Some((first, slab)) = slabs.range(..top).next_back() else { return };
+        let end = top - first;
+        let start = end - self.stride + GUARD_PAGES * page_size();
+        // Memory that cannot be given back, as when it is locked, is used again as it is.
+        // SAFETY: what ran on it has ended, for it owned the stack that is dropped.
+        let _ = unsafe { slab.discard(start..end) };
     }
 }
 
@@ -140,5 +138,140 @@ unsafe impl corosensei::stack::Stack for Stack {
     fn limit(&self) -> StackPointer {
         let limit = self.top() - self.shop.stride;
         StackPointer::new(limit).expect("no mapping lies at address zero")
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+#[cfg(not(any(miri, aqueduct_loom)))]
+mod tests {
+    use super::*;
+    use crate::sys::overflow;
+    use crate::task::carrier::{Carrier, suspend};
+    use std::hint::black_box;
+    use std::os::fd::AsRawFd;
+
+    /// Whether the page at this address can be read, by the word of the system.
+    fn is_there(address: usize) -> bool {
+        let (_reader, writer) = io::pipe().unwrap();
+        // SAFETY: whatever the address is, the system looks and answers.
+        unsafe { libc::write(writer.as_raw_fd(), address as *const libc::c_void, 1) == 1 }
+    }
+
+    fn ways() -> impl Iterator<Item = Option<Guard>> {
+        let marked = Some(Guard::Marked);
+        let region = Region::reserve(page_size()).unwrap();
+        let known = region.guard(0..page_size(), marked).is_ok();
+        [None, Some(Guard::Protected)].into_iter().chain(known.then_some(marked))
+    }
+
+    /// Every page of the guard, and the one above it.
+    fn check(stack: &Stack) {
+        let (low, high) = stack.bounds().guard;
+        for page in (low..high).step_by(page_size()) {
+            assert!(!is_there(page) && !is_there(page + page_size() - 1));
+        }
+        assert!(is_there(high) && is_there(stack.base));
+        assert_eq!(stack.top() - high, stack.shop.size);
+    }
+
+    #[inline(never)]
+    fn deep(n: usize) -> usize {
+        let room = black_box([n; 100]);
+        if n == 0 { 0 } else { 1 + deep(n - 1) + black_box(&room)[7] - n }
+    }
+
+    #[test]
+    fn guards_survive_that_deep_stacks_are_given_back_and_used_again() {
+        for how in ways() {
+            let stacks = Stacks::new(256 << 10, how);
+            for _ in 0..3 {
+                // More than a slab.
+                let list: Vec<_> = (0..SLAB + 20).map(|_| stacks.take().unwrap()).collect();
+                list.iter().for_each(check);
+                let mut carriers: Vec<_> = list
+                    .into_iter()
+                    .map(|stack| {
+                        Carrier::new(stack, || {
+                            assert_eq!(deep(100), 100);
+                            suspend();
+                            assert_eq!(deep(150), 150);
+                        })
+                    })
+                    .collect();
+                assert!(carriers.iter_mut().all(|carrier| !carrier.resume()));
+                assert!(carriers.iter_mut().all(Carrier::resume));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_given_back_is_zero_again_and_neighbours_are_left_alone() {
+        for how in ways() {
+            let stacks = Stacks::new(64 << 10, how);
+            let list: Vec<_> = (0..2 * SLAB).map(|_| stacks.take().unwrap()).collect();
+            let bottom = |stack: &Stack| stack.bounds().guard.1 as *mut u8;
+            for stack in &list {
+                // SAFETY: the lowest byte of a stack on which nothing runs.
+                unsafe { bottom(stack).write(7) };
+            }
+            let mut kept = Vec::new();
+            for (i, stack) in list.into_iter().enumerate() {
+                if i % 3 == 0 {
+                    kept.push(stack)
+                }
+            }
+            for stack in &kept {
+                check(stack);
+                // SAFETY: as above.
+                assert_eq!(unsafe { bottom(stack).read() }, 7);
+            }
+            let again: Vec<_> = (0..SLAB).map(|_| stacks.take().unwrap()).collect();
+            for stack in &again {
+                check(stack);
+                // SAFETY: as above.
+                assert_eq!(unsafe { bottom(stack).read() }, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_are_whole_pages_two_at_least_and_absurd_ones_are_refused() {
+        let page = page_size();
+        for (asked, got) in [(0, 2 * page), (1, 2 * page), (3 * page - 1, 3 * page)] {
+            let stack = Stacks::new(asked, None).take().unwrap();
+            assert_eq!(stack.shop.size, got);
+            check(&stack);
+        }
+        for absurd in [usize::MAX, usize::MAX / SLAB, 1 << 50] {
+            assert!(Stacks::new(absurd, None).take().is_err());
+        }
+    }
+
+    #[test]
+    fn stacks_outlive_their_shop() {
+        let stacks = Stacks::new(64 << 10, Some(Guard::Protected));
+        let stack = stacks.take().unwrap();
+        drop(stacks);
+        check(&stack);
+    }
+
+    #[test]
+    #[ignore = "overflows its stack: run by the test of the message"]
+    fn overflows_a_protected_stack() {
+        let _signals = overflow::prepare().unwrap();
+        let stack = Stacks::new(64 << 10, Some(Guard::Protected)).take().unwrap();
+        Carrier::new(stack, || assert_eq!(deep(usize::MAX), 0)).resume();
+    }
+
+    #[test]
+    fn an_overflow_of_a_protected_stack_says_so() {
+        use std::os::unix::process::ExitStatusExt;
+        let program = std::env::current_exe().unwrap();
+        let test = "task::stack::tests::overflows_a_protected_stack";
+        let args = ["--exact", test, "--ignored", "--nocapture", "--test-threads=1"];
+        let output = std::process::Command::new(program).args(args).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("has overflowed its stack of 64 KiB"), "{said}");
+        assert_eq!(output.status.signal(), Some(libc::SIGABRT));
     }
 }

@@ -102,11 +102,14 @@ impl Table {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
     }
 
-    /// Lets go of all tasks, with their stacks and whatever lies on them.
-    pub(super) fn leak(&mut self) {
-        for slot in &mut self.slots {
-            slot.carrier = None;
-            mem::forget(slot.job.take());
-        }
+    /// Lets go of all tasks, of those that have begun with their stacks and whatever lies on them.
+    /// Returns those first, and then the others.
+    pub(super) fn leak(&mut self) -> (Jobs, Jobs) {
+        let (begun, others): (Vec<_>, Vec<_>) =
+            mem::take(&mut self.slots).into_iter().partition(|slot| slot.carrier.is_some());
+        let jobs = |slots: Vec<Slot>| slots.into_iter().filter_map(|slot| slot.job).collect();
+        (jobs(begun), jobs(others))
     }
 }
+
+type Jobs = Vec<Arc<dyn Run>>;

@@ -10,8 +10,8 @@ use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
 use crate::poll::{self, Entered, Happening};
+use crate::sys::Watch;
 use crate::sys::overflow::{self, SignalStack};
-use crate::sys::{self, Watch};
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::io;
@@ -178,10 +178,10 @@ impl Worker {
     /// Stops the running task until it is woken, until `deadline`, or for no reason. A cancel is an
     /// error unless the task is `shielded` from it.
     pub(super) fn park(&self, deadline: Option<Instant>, shielded: bool) -> io::Result<()> {
-        let place = self.current.get();
-        if place == NOBODY || thread::panicking() {
+        if self.stands() {
             return Err(error::wait_while_panicking());
         }
+        let place = self.current.get();
         let before = self.core(place, |core| match core.is_cancelled() && !shielded {
             true => Before::Cancelled,
             false if core.park() => Before::Parked,
@@ -213,11 +213,16 @@ impl Worker {
 
     /// Lets the others run first.
     pub(super) fn pause(&self) {
-        let place = self.current.get();
-        if place != NOBODY && !thread::panicking() {
+        if !self.stands() {
+            let place = self.current.get();
             self.queue.borrow_mut().push_back(place);
             self.switch(place);
         }
+    }
+
+    /// Whether nobody else may run now: a task unwinds, or the worker drops what was a task's.
+    pub(super) fn stands(&self) -> bool {
+        self.current.get() == NOBODY || thread::panicking()
     }
 
     /// What `f` says of the running task.
@@ -383,6 +388,10 @@ impl Worker {
             match post {
                 Post::Wake(place) => self.queue.borrow_mut().push_back(place),
                 Post::Start(job) => {
+                    // Whoever sent it had not heard of the stop yet.
+                    if self.stopped.get() {
+                        job.core().cancel();
+                    }
                     self.admit(job);
                     self.office.fetched();
                 }
@@ -449,7 +458,9 @@ impl Worker {
         for carrier in self.idle.take() {
             end(self, carrier);
         }
-        self.table.borrow_mut().leak();
+        let (begun, others) = self.table.borrow_mut().leak();
+        begun.iter().for_each(|job| job.abandon(error::left_by_runtime()));
+        others.iter().for_each(|job| job.refuse(error::no_runtime()));
         self.office.registry.evict();
     }
 }
@@ -489,8 +500,8 @@ impl Hook for Worker {
     }
 
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-        if thread::panicking() || self.current.get() == NOBODY {
-            return sys::poll(watches, deadline);
+        if self.stands() {
+            return park::park_in_place(watches, deadline);
         }
         poll::park_on(&self.office.registry, watches, deadline)
     }
@@ -500,13 +511,11 @@ impl Hook for Worker {
     }
 
     fn unparker(&self) -> Unparker {
-        match self.current.get() {
-            NOBODY => Unparker::from(Waker::noop().clone()),
-            place => {
-                let job = self.table.borrow().get(place).job.clone();
-                Unparker::from(job.expect("a task that runs has its job").waker())
-            }
+        if self.stands() {
+            return Unparker::of_thread();
         }
+        let job = self.table.borrow().get(self.current.get()).job.clone();
+        Unparker::from(job.expect("a task that runs has its job").waker())
     }
 }
 
@@ -521,6 +530,8 @@ impl Run for Root {
     fn run(&self) {}
 
     fn refuse(&self, _: io::Error) {}
+
+    fn abandon(&self, _: io::Error) {}
 
     fn waker(self: Arc<Self>) -> Waker {
         Waker::from(self)

@@ -1,18 +1,22 @@
 //! What the tests of streams share: a watchdog, ways to wait, and connected pairs.
-#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
-use aqueduct::poll::Local;
+mod way;
+
+pub(crate) use self::way::{Waiting, Way, on_all_ways, this_thread, until_asleep};
+
 use aqueduct::stream::Stream;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A wait that is still under way after this long was never woken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -33,92 +37,6 @@ pub(crate) fn within<T: Send + 'static>(
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
     }
     thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-}
-
-/// How the threads of a test wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Way {
-    /// By poll(2).
-    Plain,
-    /// Each through a poller of its own.
-    Local,
-    /// Every other one through a poller of its own.
-    Mixed,
-}
-
-impl Way {
-    pub(crate) const ALL: [Self; 3] = [Self::Plain, Self::Local, Self::Mixed];
-
-    /// To be held by the thread of this number as long as it works.
-    pub(crate) fn enter(self, number: usize) -> Option<Local> {
-        let local = match self {
-            Self::Plain => false,
-            Self::Local => true,
-            Self::Mixed => number.is_multiple_of(2),
-        };
-        local.then(|| Local::new().unwrap())
-    }
-}
-
-/// Runs `body` in each way, on a thread that is number 0.
-pub(crate) fn on_all_ways(name: &'static str, body: fn(Way)) {
-    for way in Way::ALL {
-        within(&format!("{name}, {way:?}"), move || {
-            let _guard = way.enter(0);
-            body(way);
-        });
-    }
-}
-
-/// A thread's number, for [`until_asleep`].
-pub(crate) fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
-}
-
-/// Returns when the thread sleeps in the kernel, or is gone: likely where it was sent to wait.
-pub(crate) fn until_asleep(thread: i32) {
-    loop {
-        let Ok(stat) = fs::read_to_string(format!("/proc/self/task/{thread}/stat")) else { return };
-        // The name before it may hold anything but ends with the last parenthesis.
-        let state = stat.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
-        // One that strace(1) has stopped does not sleep.
-        if matches!(state, Some(b'S' | b'D')) {
-            return;
-        }
-        thread::yield_now();
-    }
-}
-
-/// A call that is expected to wait, on a thread of its own.
-pub(crate) struct Waiting<T> {
-    thread: thread::JoinHandle<T>,
-    number: i32,
-}
-
-impl<T: Send + 'static> Waiting<T> {
-    pub(crate) fn start(
-        way: Way,
-        number: usize,
-        call: impl FnOnce() -> T + Send + 'static,
-    ) -> Self {
-        let (tell, hear) = mpsc::channel();
-        let thread = thread::spawn(move || {
-            let _guard = way.enter(number);
-            tell.send(this_thread()).unwrap();
-            call()
-        });
-        Self { thread, number: hear.recv().unwrap() }
-    }
-
-    /// Until it seems to wait.
-    pub(crate) fn asleep(self) -> Self {
-        until_asleep(self.number);
-        self
-    }
-
-    pub(crate) fn join(self) -> T {
-        self.thread.join().unwrap_or_else(|panic| resume_unwind(panic))
-    }
 }
 
 pub(crate) fn tcp() -> (TcpStream, TcpStream) {
@@ -151,10 +69,22 @@ pub(crate) fn terminal(raw: bool) -> (OwnedFd, OwnedFd) {
     (master, slave.into())
 }
 
-pub(crate) fn streams<A: std::os::fd::AsFd, B: std::os::fd::AsFd>(
-    (a, b): (A, B),
-) -> (Stream<A>, Stream<B>) {
+pub(crate) fn streams<A: AsFd, B: AsFd>((a, b): (A, B)) -> (Stream<A>, Stream<B>) {
     (Stream::from_std(a).unwrap(), Stream::from_std(b).unwrap())
+}
+
+/// Lets a read wait in vain once, so that the stream is registered with a poller:
+/// [abroad](Way::abroad), if that is the way.
+pub(crate) fn registered<T: AsFd + Send + Sync + 'static>(
+    way: Way,
+    mut stream: Stream<T>,
+) -> Stream<T> {
+    way.abroad(move || {
+        stream.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+        assert_eq!(stream.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+        stream.set_read_deadline(None);
+        stream
+    })
 }
 
 /// Bytes without a short period.

@@ -1,6 +1,6 @@
 //! Connections of every kind, with one face.
 
-use crate::kit;
+use crate::kit::{self, Way};
 use aqueduct::adapters::duplex::Duplex;
 use aqueduct::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use aqueduct::source::Deadlines;
@@ -8,7 +8,7 @@ use aqueduct::stream::Stream;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A connection that threads share. (A thing with deadlines need not be a descriptor.)
 pub(crate) trait Conn: Send + Sync {
@@ -163,4 +163,16 @@ pub(crate) fn rendezvous() -> Pair {
 
 pub(crate) fn terminals() -> Pair {
     pair(kit::terminal(true))
+}
+
+/// Lets a read of each end wait in vain, where streams become at home away from the test.
+pub(crate) fn settled(way: Way, (a, b): Pair) -> Pair {
+    way.abroad(move || {
+        for end in [&a, &b] {
+            end.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+            assert_eq!(end.read(&mut [0]).unwrap_err().kind(), io::ErrorKind::TimedOut);
+            end.set_read_deadline(None);
+        }
+        (a, b)
+    })
 }

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) fn deadlines_fluctuate(way: Way, (a, b): Pair) {
-    let _guard = way.enter(0);
+pub(crate) fn deadlines_fluctuate(_: Way, (a, b): Pair) {
     for micros in [1, 10, 100, 500, 900, 1_000, 1_001, 1_500, 2_000, 5_000] {
         for _ in 0..5 {
             let at = soon(Duration::from_micros(micros));
@@ -24,7 +23,6 @@ pub(crate) fn deadlines_fluctuate(way: Way, (a, b): Pair) {
 
 pub(crate) fn various_deadlines_against_a_fast_writer(way: Way, (a, b): Pair) {
     let writer = Waiting::start(way, 1, move || (flood(&*b), b).0);
-    let _guard = way.enter(0);
     for nanos in [1, 10, 1_000, 50_000, 500_000, 1_000_000, 5_000_000, 20_000_000] {
         let at = Instant::now() + Duration::from_nanos(nanos);
         a.set_read_deadline(Some(at));

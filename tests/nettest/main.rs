@@ -1,5 +1,5 @@
 //! What Go asks of its connections, in `nettest.TestConn` and the tests of net and os, asked of
-//! ours: over every transport, on threads that wait by poll(2), through pollers, and mixed.
+//! ours: over every transport, on threads and on tasks, and mixed in many ways.
 #![cfg(target_os = "linux")]
 
 mod conn;
@@ -15,9 +15,9 @@ macro_rules! over {
             $(#[test]
             fn $test() {
                 for way in crate::kit::Way::ALL {
-                    let name = format!(concat!(stringify!($test), ", {:?}"), way);
-                    crate::kit::within(&name, move || {
-                        crate::semantics::$test(way, crate::conn::$transport());
+                    way.run(stringify!($test), move || {
+                        let pair = crate::conn::settled(way, crate::conn::$transport());
+                        crate::semantics::$test(way, pair);
                     });
                 }
             })*

@@ -74,7 +74,6 @@ pub(crate) fn basic_io(way: Way, (a, b): Pair) {
         }
         b
     });
-    let _guard = way.enter(2);
     let mut got = vec![0; MIB];
     a.read_exact(&mut got).unwrap();
     assert!(got == want, "other bytes came back");
@@ -159,7 +158,6 @@ pub(crate) fn a_read_timeout_leaves_writes_alone(way: Way, (a, b): Pair) {
         let mut got = vec![0; MIB];
         sink.read_exact(&mut got).map(|()| got)
     });
-    let _guard = way.enter(2);
     let sent = noise(MIB, 3);
     a.write_all(&sent).unwrap();
     assert!(peer.join().unwrap() == sent);
@@ -175,7 +173,6 @@ pub(crate) fn a_write_timeout_leaves_reads_alone(way: Way, (a, b): Pair) {
     let sent = noise(MIB, 3);
     let copy = sent.clone();
     let peer = Waiting::start(way, 1, move || source.write_all(&copy));
-    let _guard = way.enter(2);
     let mut got = vec![0; MIB];
     a.read_exact(&mut got).unwrap();
     assert!(got == sent);
@@ -186,7 +183,6 @@ pub(crate) fn a_write_timeout_leaves_reads_alone(way: Way, (a, b): Pair) {
 }
 
 pub(crate) fn a_past_deadline_fails_at_once_and_again(way: Way, (a, b): Pair) {
-    let _guard = way.enter(0);
     b.write_all(b"there").unwrap();
     for at in [past(), Instant::now().checked_sub(Duration::from_secs(3)), past()] {
         a.set_deadline(at);
@@ -363,7 +359,6 @@ pub(crate) fn writes_do_not_mix(way: Way, (a, b): Pair) {
             })
         })
         .collect();
-    let _guard = way.enter(5);
     let mut block = vec![0; BLOCK];
     for _ in 0..4 * EACH {
         b.read_exact(&mut block).unwrap();

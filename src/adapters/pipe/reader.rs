@@ -4,6 +4,7 @@ use super::buffered::Ahead;
 use super::gate::{Side, lock};
 use super::limits::{Apart, Place};
 use super::{Channel, Control};
+use crate::park;
 use crate::source::{Outcomes, Outlets, Piece, Source};
 use std::fmt;
 use std::io::{self, BufRead, IoSliceMut, Read};
@@ -98,15 +99,17 @@ impl Reader {
         if bufs.iter().all(|buf| buf.is_empty()) {
             return self.check().map(|()| 0);
         }
-        match &*self.channel {
-            Channel::Buffered(pipe) => Ok(pour(&mut *pipe.fetch(&self.ahead)?, bufs)),
+        let n = match &*self.channel {
+            Channel::Buffered(pipe) => pour(&mut *pipe.fetch(&self.ahead)?, bufs),
             Channel::Rendezvous(pipe) => {
                 self.check()?;
                 // Not in the head of a `match`, which would hold the lock through the wait.
                 let poured = pour(&mut lock(&self.ahead), bufs);
-                if poured > 0 { Ok(poured) } else { pipe.read(bufs) }
+                if poured > 0 { poured } else { pipe.read(bufs)? }
             }
-        }
+        };
+        park::spend(n as u64);
+        Ok(n)
     }
 }
 
@@ -174,12 +177,14 @@ impl BufRead for Reader {
 impl Reader {
     fn fill(&mut self) -> io::Result<()> {
         match &*self.channel {
-            Channel::Buffered(pipe) => pipe.fetch(&self.ahead).map(drop),
+            Channel::Buffered(pipe) => drop(pipe.fetch(&self.ahead)?),
             Channel::Rendezvous(pipe) => {
                 let ahead = self.ahead.get_mut().unwrap_or_else(PoisonError::into_inner);
-                ahead.refill(FILL, |room| pipe.read(&mut [IoSliceMut::new(room)]))
+                ahead.refill(FILL, |room| pipe.read(&mut [IoSliceMut::new(room)]))?;
             }
         }
+        park::spend(0);
+        Ok(())
     }
 }
 

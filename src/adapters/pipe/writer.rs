@@ -3,6 +3,7 @@
 use super::gate::Side;
 use super::{Channel, Control};
 use crate::error;
+use crate::park;
 use crate::source::{Outlet, Outlets, Sink};
 use std::fmt;
 use std::io::{self, IoSlice, Write};
@@ -72,10 +73,12 @@ impl Writer {
     }
 
     fn put(&self, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        match &*self.channel {
-            Channel::Rendezvous(pipe) => pipe.write(parts),
-            Channel::Buffered(pipe) => pipe.write(parts),
-        }
+        let n = match &*self.channel {
+            Channel::Rendezvous(pipe) => pipe.write(parts)?,
+            Channel::Buffered(pipe) => pipe.write(parts)?,
+        };
+        park::spend(n as u64);
+        Ok(n)
     }
 }
 

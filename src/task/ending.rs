@@ -1,0 +1,78 @@
+//! How far the threads of a runtime are with their end.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    state: Mutex<State>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Until when tasks may take to end.
+    deadline: Option<Instant>,
+    /// Threads that have not ended.
+    threads: usize,
+    /// Tasks that were left.
+    left: usize,
+}
+
+/// A thread that has not ended. It is the last that the thread has of its runtime: once it is
+/// dropped, all else is closed.
+#[derive(Debug)]
+pub(super) struct Attendance {
+    ending: Arc<Ending>,
+    /// How many tasks it leaves.
+    pub(super) left: usize,
+}
+
+impl Ending {
+    pub(super) fn attend(self: &Arc<Self>) -> Attendance {
+        self.state().threads += 1;
+        Attendance { ending: Arc::clone(self), left: 0 }
+    }
+
+    pub(super) fn set_deadline(&self, at: Option<Instant>) {
+        self.state().deadline = at;
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.state().deadline
+    }
+
+    /// Waits until the threads have ended, or a moment longer than the deadline, for threads that
+    /// do not even hear of it. How many tasks they have left; `None` if some thread has not ended.
+    pub(super) fn wait(&self) -> Option<usize> {
+        const GRACE: Duration = Duration::from_millis(100);
+        let mut state = self.state();
+        while state.threads > 0 {
+            state = match state.deadline.and_then(|at| at.checked_add(GRACE)) {
+                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(at) => {
+                    let left = at.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return None;
+                    }
+                    let waited = self.ended.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        Some(state.left)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Attendance {
+    fn drop(&mut self) {
+        let mut state = self.ending.state();
+        state.threads -= 1;
+        state.left += self.left;
+        self.ending.ended.notify_all();
+    }
+}
