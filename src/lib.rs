@@ -85,6 +85,9 @@
 pub mod adapters;
 pub mod copy;
 mod error;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 #[cfg(any(test, feature = "iotest"))]
 pub mod iotest;
 pub mod net;

@@ -1,0 +1,91 @@
+//! Hosts, with or without a port.
+
+use super::super::refusal::Refusal;
+use http::{HeaderMap, Version, header};
+use std::net::Ipv6Addr;
+
+/// Each request names its host once; those of HTTP/1.0 may leave it out.
+pub(super) fn check(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) if version == Version::HTTP_10 => Ok(()),
+        (None, _) => Err(Refusal::malformed("no Host is named")),
+        (Some(_), Some(_)) => Err(Refusal::malformed("several Hosts are named")),
+        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
+        (Some(_), None) => Err(Refusal::malformed("the Host is malformed")),
+    }
+}
+
+/// Whether `bytes` are a host that is not empty, with a port or without.
+pub(super) fn is_authority(bytes: &[u8]) -> bool {
+    let (host, port) = split(bytes);
+    let numbered = port.is_none_or(|port| port.is_empty() || number(port).is_some());
+    numbered
+        && match host {
+            [b'[', address @ .., b']'] => is_ip_literal(address),
+            [] => false,
+            name => is_name(name),
+        }
+}
+
+/// The port of an authority that has one.
+pub(super) fn port(authority: &[u8]) -> Option<u16> {
+    number(split(authority).1?)
+}
+
+/// The host of an authority: what stands before the port.
+pub(in super::super) fn without_port(authority: &str) -> &str {
+    let host = split(authority.as_bytes()).0;
+    // It ends before a colon or at the end.
+    authority.get(..host.len()).unwrap_or(authority)
+}
+
+fn split(authority: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let from = if authority.first() == Some(&b'[') {
+        authority.iter().position(|&b| b == b']').unwrap_or(0)
+    } else {
+        0
+    };
+    match authority[from..].iter().position(|&b| b == b':') {
+        Some(colon) => (&authority[..from + colon], Some(&authority[from + colon + 1..])),
+        None => (authority, None),
+    }
+}
+
+fn number(digits: &[u8]) -> Option<u16> {
+    if digits.is_empty() {
+        return None;
+    }
+    digits.iter().try_fold(0u16, |n, digit| {
+        let digit = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        n.checked_mul(10)?.checked_add(digit)
+    })
+}
+
+fn is_ip_literal(bytes: &[u8]) -> bool {
+    if let [b'v' | b'V', rest @ ..] = bytes {
+        let Some(dot) = rest.iter().position(|&b| b == b'.') else { return false };
+        let (version, address) = (&rest[..dot], &rest[dot + 1..]);
+        return !version.is_empty()
+            && version.iter().all(u8::is_ascii_hexdigit)
+            && !address.is_empty()
+            && address.iter().all(|&b| is_plain(b) || b == b':');
+    }
+    std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
+}
+
+fn is_name(mut bytes: &[u8]) -> bool {
+    loop {
+        bytes = match bytes {
+            [] => return true,
+            [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
+            [b, rest @ ..] if is_plain(*b) => rest,
+            _ => return false,
+        }
+    }
+}
+
+/// What may stand in a host as it is.
+fn is_plain(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b)
+}
