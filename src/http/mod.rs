@@ -1,10 +1,31 @@
 //! An HTTP/1.1 server.
 #![allow(dead_code, unused_imports, reason = "TODO")]
 
+mod body;
 mod chunked;
+mod conn;
+mod failure;
+mod handler;
 mod head;
+mod incoming;
+mod input;
+mod outgoing;
 mod refusal;
 mod reply;
+mod response;
+mod server;
+mod transport;
+mod upgrade;
+mod wire;
+
+pub use self::body::Body;
+pub use self::failure::{Cause, Failure};
+pub use self::handler::{Handler, Request, handler};
+pub use self::response::Response;
+pub use self::server::Server;
+pub use self::transport::Transport;
+pub use self::upgrade::{Upgraded, UpgradedReader, UpgradedWriter};
+pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
 /// What tokens are made of.
 fn is_token(b: u8) -> bool {
