@@ -3,7 +3,7 @@
 
 mod http_kit;
 
-use http_kit::{replies, talk, talk_all};
+use http_kit::{post, replies, talk, talk_all};
 
 const NEXT: &str = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -35,10 +35,6 @@ fn served(request: impl AsRef<[u8]>, body: &str) {
     assert_eq!(told, [(200, body), (200, "")], "{text:?}");
     assert!(!talk.closed, "{text:?}");
     assert_eq!(talk.seen.len(), 2);
-}
-
-fn post(fields: &str, body: &str) -> String {
-    format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{body}")
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::io;
 use std::time::SystemTime;
 
 /// A body that is no longer than this when its handler returns is sent with its length.
-const HELD: usize = 4 << 10;
+pub(super) const HELD: usize = 4 << 10;
 
 /// What waits to be sent, of this response and those before it, is no longer than this.
 const PENDING: usize = 16 << 10;

@@ -1,7 +1,7 @@
 //! What a handler answers with.
 
 use super::body::Body;
-use super::outgoing::Outgoing;
+use super::outgoing::{HELD, Outgoing};
 use super::upgrade::Upgraded;
 use super::wire::Wire;
 use crate::error;
@@ -117,14 +117,14 @@ impl<'c> Response<'c> {
         self.out.accepted
     }
 
-    /// Writes `body`, as a whole and with its length.
+    /// Writes `body`, which is all of it, so that its length can be told.
     ///
     /// # Errors
     ///
     /// As [`Write`]'s.
     pub fn send(&mut self, body: impl AsRef<[u8]>) -> io::Result<()> {
         let body = body.as_ref();
-        if self.out.is_open() && self.out.accepted == 0 {
+        if self.out.is_open() && self.out.accepted == 0 && body.len() > HELD {
             self.out.headers.insert(header::CONTENT_LENGTH, body.len().into());
         }
         self.write_all(body)

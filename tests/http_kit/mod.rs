@@ -11,8 +11,9 @@ pub(crate) struct Script {
     pub(crate) written: Vec<u8>,
     /// The server has read to the end, so it had not closed the connection.
     pub(crate) read_to_end: bool,
-    /// What was written at each read.
+    /// How much was written at each read.
     pub(crate) before_reads: Vec<usize>,
+    pub(crate) writes: usize,
 }
 
 impl Script {
@@ -21,7 +22,13 @@ impl Script {
         let mut pieces: Vec<_> = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
         pieces.retain(|piece| !piece.is_empty());
         pieces.reverse();
-        Self { pieces, written: Vec::new(), read_to_end: false, before_reads: Vec::new() }
+        Self {
+            pieces,
+            written: Vec::new(),
+            read_to_end: false,
+            before_reads: Vec::new(),
+            writes: 0,
+        }
     }
 }
 
@@ -43,7 +50,14 @@ impl Read for Script {
 impl Write for Script {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.written.extend_from_slice(bytes);
+        self.writes += 1;
         Ok(bytes.len())
+    }
+
+    fn write_vectored(&mut self, bufs: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.writes += 1;
+        bufs.iter().for_each(|buf| self.written.extend_from_slice(buf));
+        Ok(bufs.iter().map(|buf| buf.len()).sum())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -220,4 +234,31 @@ pub(crate) fn talk_all(bytes: &[u8]) -> Talk {
         assert_eq!(whole, talk([a, b]), "cut at {cut}: {:?}", String::from_utf8_lossy(bytes));
     }
     whole
+}
+
+/// Has `handler` serve a client that sends these pieces.
+pub(crate) fn serve<P: AsRef<[u8]>>(
+    handler: impl Handler,
+    pieces: impl IntoIterator<Item = P>,
+) -> Script {
+    let mut script = Script::new(pieces);
+    Server::new(handler).on_failure(|_| {}).serve_connection(&mut script).unwrap();
+    script
+}
+
+/// The one answer of `handler` to a request.
+pub(crate) fn ask(handler: impl Handler, request: &str) -> Reply {
+    let script = serve(handler, [request]);
+    let method = request.split(' ').next().unwrap();
+    let mut replies = replies(&script.written, &[method]);
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    replies.remove(0)
+}
+
+pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+pub(crate) const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: h\r\n\r\n";
+pub(crate) const OLD: &str = "GET / HTTP/1.0\r\n\r\n";
+
+pub(crate) fn post(fields: &str, body: &str) -> String {
+    format!("POST / HTTP/1.1\r\nHost: h\r\n{fields}\r\n{body}")
 }
