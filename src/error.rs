@@ -240,6 +240,15 @@ mod of_http {
         Error::new(ErrorKind::InvalidInput, text)
     }
 
+    pub(crate) fn bad_pattern(pattern: &str, why: &str) -> Error {
+        Error::new(ErrorKind::InvalidInput, format!("{pattern:?} is no pattern: {why}"))
+    }
+
+    pub(crate) fn patterns_conflict(new: &str, old: &str, why: &str) -> Error {
+        let text = format!("the patterns {new:?} and {old:?} conflict: {why}");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
     pub(crate) fn cannot_take_over(why: &str) -> Error {
         let text = format!("the connection cannot be taken over: {why}");
         Error::new(ErrorKind::InvalidInput, text)

@@ -3,9 +3,9 @@
 mod http_kit;
 mod kit;
 
+use aqueduct::adapters::duplex::Duplex;
 use aqueduct::http::{Method, Server, StatusCode, handler, header};
 use aqueduct::stream::Stream;
-use aqueduct::adapters::duplex::Duplex;
 use aqueduct::{copy, duplex_with_capacity, task};
 use http_kit::{GET, Script, post, replies, serve, talk, without_date};
 use kit::{tcp, within};

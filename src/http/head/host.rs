@@ -17,7 +17,7 @@ pub(super) fn check(headers: &HeaderMap, version: Version) -> Result<(), Refusal
 }
 
 /// Whether `bytes` are a host that is not empty, with a port or without.
-pub(super) fn is_authority(bytes: &[u8]) -> bool {
+pub(in super::super) fn is_authority(bytes: &[u8]) -> bool {
     let (host, port) = split(bytes);
     let numbered = port.is_none_or(|port| port.is_empty() || number(port).is_some());
     numbered

@@ -10,7 +10,7 @@ mod tests;
 
 pub(super) use self::fields::parse as parse_fields;
 pub(super) use self::framing::{Framing, has_token};
-pub(super) use self::host::without_port;
+pub(super) use self::host::{is_authority, without_port};
 pub(super) use self::search::{Found, Search};
 
 use super::refusal::Refusal;
