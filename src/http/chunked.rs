@@ -60,7 +60,7 @@ impl Decoder {
         Self { state: State::Size, seen: 0, trailer: (0, 0), waste: 0 }
     }
 
-    /// Whether the body has ended, its trailers included.
+    #[cfg(test)]
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
     }

@@ -1,9 +1,11 @@
 //! What answers requests.
 
+use super::around::{AccessLog, LimitBody, StripPrefix, Timeout};
 use super::body::Body;
 use super::response::Response;
-use std::io;
+use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A request, as handlers get it: `http`'s own, with a [`Body`] to read.
 pub type Request<'c> = http::Request<Body<'c>>;
@@ -45,6 +47,48 @@ pub trait Handler {
     ///
     /// Those that are for the [server](Handler) to answer.
     fn serve(&self, request: &mut Request<'_>, response: &mut Response<'_>) -> io::Result<()>;
+
+    /// This handler, without the start of the path: see [`StripPrefix`].
+    ///
+    /// ```
+    /// use aqueduct::http::{Handler, Mux};
+    ///
+    /// let mut api = Mux::new();
+    /// api.handle_fn("GET /status", |_, response| response.send("fine"))?;
+    /// let mut mux = Mux::new();
+    /// mux.handle("/api/", api.strip_prefix("/api"))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn strip_prefix(self, prefix: &str) -> StripPrefix<Self>
+    where
+        Self: Sized,
+    {
+        StripPrefix::new(self, prefix)
+    }
+
+    /// This handler, for bodies of at most so many bytes: see [`LimitBody`].
+    fn limit_body(self, bytes: u64) -> LimitBody<Self>
+    where
+        Self: Sized,
+    {
+        LimitBody::new(self, bytes)
+    }
+
+    /// This handler, which waits for its client only for so long: see [`Timeout`].
+    fn timeout(self, time: Duration) -> Timeout<Self>
+    where
+        Self: Sized,
+    {
+        Timeout::new(self, time)
+    }
+
+    /// This handler, with a line to `writer` for each request: see [`AccessLog`].
+    fn log<W: Write>(self, writer: W) -> AccessLog<Self, W>
+    where
+        Self: Sized,
+    {
+        AccessLog::new(self, writer)
+    }
 }
 
 impl<F> Handler for F

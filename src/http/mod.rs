@@ -1,6 +1,6 @@
 //! An HTTP/1.1 server.
-#![allow(dead_code, unused_imports, reason = "TODO")]
 
+mod around;
 mod body;
 mod chunked;
 mod conn;
@@ -20,6 +20,7 @@ mod transport;
 mod upgrade;
 mod wire;
 
+pub use self::around::{AccessLog, LimitBody, Redirect, StripPrefix, Timeout, redirect};
 pub use self::body::Body;
 pub use self::failure::{Cause, Failure};
 pub use self::handler::{Handler, Request, handler};

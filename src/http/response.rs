@@ -206,6 +206,10 @@ impl<'c> Response<'c> {
         self.wire.set_write_deadline(at);
     }
 
+    pub(super) fn deadlines(&self) -> (Option<Instant>, Option<Instant>) {
+        self.wire.deadlines()
+    }
+
     /// Agrees to another protocol: sends 101 with the fields that were set and `Connection: upgrade`, or
     /// 200 if the request was CONNECT, and hands the connection over. It is closed when the handler
     /// returns.

@@ -70,6 +70,12 @@ impl<'t> Wire<'t> {
         self.until().write = at;
     }
 
+    /// What was set, for reads and for writes.
+    pub(super) fn deadlines(&self) -> (Option<Instant>, Option<Instant>) {
+        let until = self.until();
+        (until.read, until.write)
+    }
+
     /// The response has begun.
     pub(super) fn answered(&self) {
         self.answered.store(true, Ordering::Relaxed);
