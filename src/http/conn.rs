@@ -25,7 +25,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Session {
     incoming: Incoming,
     outgoing: Outgoing,
-    parts: Parts,
+    /// The head of the last request, for the room that it takes.
+    spare: Option<Parts>,
     /// Requests were served on this connection.
     used: bool,
 }
@@ -51,7 +52,7 @@ impl Session {
         Self {
             incoming: Incoming::new(options.limits),
             outgoing: Outgoing::new(options.clock),
-            parts: http::Request::new(()).into_parts().0,
+            spare: None,
             used: false,
         }
     }
@@ -67,7 +68,7 @@ impl Session {
         let mut first = true;
         loop {
             let then = match self.head(options, &wire, first)? {
-                Next::Head(head) => self.exchange(options, handler, &wire, head)?,
+                Next::Head(head, parts) => self.exchange(options, handler, &wire, head, parts)?,
                 Next::Refused(why) => self.refuse(&wire, why)?,
                 Next::End(end) => return Ok(end),
             };
@@ -98,11 +99,13 @@ impl Session {
                 Err(why) => return Ok(Next::Refused(why)),
             };
             if let Some(found) = found {
-                self.parts.headers.clear();
-                self.parts.extensions.clear();
-                let head = head::parse(input.bytes(), &found, &mut self.parts);
+                let mut parts =
+                    self.spare.take().unwrap_or_else(|| http::Request::new(()).into_parts().0);
+                parts.headers.clear();
+                parts.extensions.clear();
+                let head = head::parse(input.bytes(), &found, &mut parts);
                 input.consume(found.fields.end);
-                return Ok(head.map_or_else(Next::Refused, Next::Head));
+                return Ok(head.map_or_else(Next::Refused, |head| Next::Head(head, parts)));
             }
             self.outgoing.flush_pending(wire)?;
             let empty = input.is_empty();
@@ -134,14 +137,14 @@ impl Session {
         handler: &dyn Handler,
         wire: &Wire<'_>,
         head: Head,
+        parts: Parts,
     ) -> io::Result<Then> {
-        let Self { incoming, outgoing, parts, .. } = self;
+        let Self { incoming, outgoing, .. } = self;
         incoming.begin(head.framing);
-        let (method, version) = (parts.method.clone(), parts.version);
         // What follows CONNECT may be meant for somebody else.
-        let stays = head.keep_alive && method != Method::CONNECT;
+        let stays = head.keep_alive && parts.method != Method::CONNECT;
         let after = if stays { After::KeepAlive } else { After::Close };
-        outgoing.begin(&method, version, after);
+        outgoing.begin(&parts.method, parts.version, after);
         if let Some(limit) = options.body {
             incoming.limit(limit);
             if let Some(why) = incoming.fault() {
@@ -154,11 +157,10 @@ impl Session {
         }
         wire.begin(head.expects && incoming.input.is_empty());
 
-        let taken = std::mem::replace(parts, http::Request::new(()).into_parts().0);
-        let mut request = Request::from_parts(taken, Body::incoming(wire, incoming));
+        let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
         let mut response = Response::new(wire, outgoing);
         let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
-        (*parts, _) = request.into_parts();
+        let (parts, _) = request.into_parts();
 
         // Better said at once: the connection cannot be used again.
         let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
@@ -171,10 +173,12 @@ impl Session {
             Ok(Err(error)) => Err(Trouble::Error(error)),
             Err(panic) => Err(Trouble::Panic(panic)),
         };
-        match result {
+        let then = match result {
             Ok(()) => self.settle(options, wire),
-            Err(trouble) => self.fail(options, wire, trouble),
-        }
+            Err(trouble) => self.fail(options, wire, &parts, trouble),
+        };
+        self.spare = Some(parts);
+        then
     }
 
     /// The response is finished: what becomes of the rest of the request?
@@ -197,7 +201,13 @@ impl Session {
     }
 
     /// The handler has failed.
-    fn fail(&mut self, options: &Options, wire: &Wire<'_>, trouble: Trouble) -> io::Result<Then> {
+    fn fail(
+        &mut self,
+        options: &Options,
+        wire: &Wire<'_>,
+        parts: &Parts,
+        trouble: Trouble,
+    ) -> io::Result<Then> {
         let broken = self.incoming.is_broken() || self.outgoing.is_broken();
         let fault = match trouble {
             // It is the connection's own, as far as can be told.
@@ -206,7 +216,7 @@ impl Session {
             Trouble::Panic(_) => None,
         };
         if fault.is_none() {
-            let Parts { method, uri, .. } = &self.parts;
+            let Parts { method, uri, .. } = parts;
             (options.report)(&Failure { method, uri, cause: trouble.cause() });
         }
         if !self.outgoing.is_open() {
@@ -237,7 +247,7 @@ const FAILED: Refusal =
 
 /// What came instead of a request, or one.
 enum Next {
-    Head(Head),
+    Head(Head, Parts),
     Refused(Refusal),
     End(End),
 }

@@ -132,14 +132,16 @@ impl Outgoing {
             if self.forbids_body() {
                 return Err(error::no_body(self.status));
             }
-            if self.declared()?.is_some() || self.held.len() + bytes.len() > HELD {
-                self.commit(wire)?;
+            if self.declared()?.is_none() && self.held.len() + bytes.len() <= HELD {
+                self.held.extend_from_slice(bytes);
+                self.accepted += bytes.len() as u64;
+                return Ok(bytes.len());
             }
+            self.commit(wire)?;
         }
         let n = usize::try_from(self.room()).map_or(bytes.len(), |room| room.min(bytes.len()));
         let bytes = &bytes[..n];
         match &mut self.state {
-            State::Open => self.held.extend_from_slice(bytes),
             State::Chunked if self.held.len() + n <= HELD => self.held.extend_from_slice(bytes),
             State::Chunked => self.chunk(wire, bytes)?,
             State::Length(left) => {
@@ -149,7 +151,9 @@ impl Outgoing {
             State::Close => self.send(wire, bytes)?,
             State::Bodiless if self.is_head => {}
             State::Bodiless => return Err(error::no_body(self.status)),
-            State::Over | State::TakenOver | State::Broken => return Err(error::closed()),
+            State::Open | State::Over | State::TakenOver | State::Broken => {
+                return Err(error::closed());
+            }
         }
         self.accepted += n as u64;
         Ok(n)
@@ -314,20 +318,18 @@ impl Outgoing {
         if self.status.is_informational() {
             return Err(error::not_a_final_status(self.status));
         }
-        if framing == Framing::Close || super::head::has_token(&self.headers, "close") {
+        if framing == Framing::Close {
             self.after = After::Close;
         }
-        if framing == Framing::Chunked {
+        if framing == Framing::Chunked && !self.trailers.is_empty() {
             let names = self.trailers.keys().map(header::HeaderName::as_str).collect::<Vec<_>>();
             if let Ok(names) = names.join(", ").try_into() {
-                if !self.trailers.is_empty() {
-                    self.headers.insert(header::TRAILER, names);
-                }
+                self.headers.insert(header::TRAILER, names);
             }
         }
         let how = (self.version, self.after);
-        let now = (self.clock)();
-        reply::write_head(&mut self.pending, self.status, &self.headers, framing, how, now);
+        let Self { pending, status, headers, clock, .. } = self;
+        self.after = reply::write_head(pending, *status, headers, framing, how, *clock);
         self.state = state;
         wire.answered();
         Ok(())

@@ -1,5 +1,6 @@
-//! The heads of responses, as bytes. No I/O; the time is an argument.
+//! The heads of responses, as bytes. No I/O; the clock is an argument.
 
+use super::head::names;
 use http::header::{self, HeaderMap, HeaderName};
 use http::{StatusCode, Version};
 use std::io::Write;
@@ -25,16 +26,31 @@ pub(super) enum After {
     KeepAlive,
 }
 
-/// Writes a final response's head. Whatever `headers` say of framing and connection is left out.
+/// Writes a final response's head, and tells what becomes of the connection, which `headers` may ask to
+/// be closed. What else they say of framing and connection is left out.
 pub(super) fn write_head(
     out: &mut Vec<u8>,
     status: StatusCode,
     headers: &HeaderMap,
     framing: Framing,
-    (version, after): (Version, After),
-    now: SystemTime,
-) {
+    (version, mut after): (Version, After),
+    clock: fn() -> SystemTime,
+) -> After {
     status_line(out, status);
+    let mut dated = false;
+    for (name, value) in headers {
+        if *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING {
+            continue;
+        }
+        if *name == header::CONNECTION {
+            if names(value, "close") {
+                after = After::Close;
+            }
+            continue;
+        }
+        dated |= *name == header::DATE;
+        field(out, name, value.as_bytes());
+    }
     match framing {
         Framing::Silent | Framing::Close => {}
         Framing::Length(n) => {
@@ -51,16 +67,13 @@ pub(super) fn write_head(
         }
         (After::KeepAlive, _) => {}
     }
-    let ours = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION];
-    for (name, value) in headers.iter().filter(|(name, _)| !ours.contains(name)) {
-        field(out, name, value.as_bytes());
-    }
-    if !headers.contains_key(header::DATE) {
+    if !dated {
         out.extend_from_slice(b"Date: ");
-        out.extend_from_slice(&date(now));
+        out.extend_from_slice(&date(clock()));
         out.extend_from_slice(b"\r\n");
     }
     out.extend_from_slice(b"\r\n");
+    after
 }
 
 /// Writes the head of an answer that is not the last: 1xx.
@@ -158,8 +171,9 @@ mod tests {
         }
         let status = StatusCode::from_u16(status).unwrap();
         let mut out = Vec::new();
-        let now = UNIX_EPOCH + Duration::from_secs(784_111_777);
-        write_head(&mut out, status, &map, framing, how, now);
+        let clock = || UNIX_EPOCH + Duration::from_secs(784_111_777);
+        let after = write_head(&mut out, status, &map, framing, how, clock);
+        assert_eq!(after, how.1);
         String::from_utf8(out).unwrap()
     }
 
@@ -180,7 +194,7 @@ mod tests {
             (
                 head(200, &[text], Length(13), (new, KeepAlive)),
                 format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: 13\r\nContent-Type: text/plain\r\n{DATE}"
+                    "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 13\r\n{DATE}"
                 ),
             ),
             (

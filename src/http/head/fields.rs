@@ -1,18 +1,39 @@
 //! Field lines, of heads and of trailers.
 
 use super::super::refusal::Refusal;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use httparse::{EMPTY_HEADER, Header, Status};
 
 /// So many fields have their place on the stack.
 const FEW: usize = 24;
+
+/// Which of the fields that say something of the message or the connection there are. Most requests have
+/// few of them, and need not be asked for the others.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in super::super) struct Telling {
+    pub(super) connection: bool,
+    pub(super) expect: bool,
+    pub(super) framing: bool,
+}
+
+impl Telling {
+    fn note(&mut self, name: &HeaderName) {
+        if *name == header::CONNECTION {
+            self.connection = true;
+        } else if *name == header::EXPECT {
+            self.expect = true;
+        } else if *name == header::CONTENT_LENGTH || *name == header::TRANSFER_ENCODING {
+            self.framing = true;
+        }
+    }
+}
 
 /// Parses `count` field lines with their ends, and the empty line after them.
 pub(in super::super) fn parse(
     bytes: &[u8],
     count: usize,
     into: &mut HeaderMap,
-) -> Result<(), Refusal> {
+) -> Result<Telling, Refusal> {
     if count <= FEW {
         fill(bytes, &mut [EMPTY_HEADER; FEW], into)
     } else {
@@ -20,7 +41,11 @@ pub(in super::super) fn parse(
     }
 }
 
-fn fill<'b>(bytes: &'b [u8], room: &mut [Header<'b>], into: &mut HeaderMap) -> Result<(), Refusal> {
+fn fill<'b>(
+    bytes: &'b [u8],
+    room: &mut [Header<'b>],
+    into: &mut HeaderMap,
+) -> Result<Telling, Refusal> {
     let fields = match httparse::parse_headers(bytes, room) {
         Ok(Status::Complete((len, fields))) if len == bytes.len() => fields,
         Err(httparse::Error::HeaderName) => {
@@ -31,16 +56,18 @@ fn fill<'b>(bytes: &'b [u8], room: &mut [Header<'b>], into: &mut HeaderMap) -> R
         }
         _ => return Err(Refusal::malformed("a field is malformed")),
     };
+    let mut telling = Telling::default();
     for field in fields {
         let (Ok(name), Ok(value)) =
             (HeaderName::from_bytes(field.name.as_bytes()), HeaderValue::from_bytes(field.value))
         else {
             return Err(Refusal::malformed("a field is malformed"));
         };
+        telling.note(&name);
         if into.try_append(name, value).is_err() {
             let why = "the head has too many fields";
             return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));
         }
     }
-    Ok(())
+    Ok(telling)
 }

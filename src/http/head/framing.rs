@@ -97,14 +97,13 @@ pub(super) fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
 
 /// Whether the client lets another request follow on the same connection.
 pub(super) fn persists(headers: &HeaderMap, version: Version) -> bool {
-    !has_token(headers, "close")
-        && (version != Version::HTTP_10 || has_token(headers, "keep-alive"))
+    let has = |option| headers.get_all(header::CONNECTION).iter().any(|value| names(value, option));
+    !has("close") && (version != Version::HTTP_10 || has("keep-alive"))
 }
 
-/// Whether Connection names `option`.
-pub(in super::super) fn has_token(headers: &HeaderMap, option: &str) -> bool {
-    let mut values = headers.get_all(header::CONNECTION).iter();
-    values.any(|value| members(value).any(|m| m.eq_ignore_ascii_case(option.as_bytes())))
+/// Whether `option` is a member of the list.
+pub(in super::super) fn names(value: &HeaderValue, option: &str) -> bool {
+    members(value).any(|member| member.eq_ignore_ascii_case(option.as_bytes()))
 }
 
 /// The members of a list, without the blanks around them.

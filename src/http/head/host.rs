@@ -76,10 +76,10 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
 
 fn is_name(mut bytes: &[u8]) -> bool {
     loop {
-        bytes = match bytes {
+        let plain = bytes.iter().position(|&b| !is_plain(b)).unwrap_or(bytes.len());
+        bytes = match &bytes[plain..] {
             [] => return true,
             [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
-            [b, rest @ ..] if is_plain(*b) => rest,
             _ => return false,
         }
     }
@@ -87,5 +87,18 @@ fn is_name(mut bytes: &[u8]) -> bool {
 
 /// What may stand in a host as it is.
 fn is_plain(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&b)
+    const TABLE: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut b = 0;
+        while b < 256 {
+            table[b] = matches!(
+                b as u8,
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'!' | b'$'
+                    | b'&'..=b',' | b';' | b'='
+            );
+            b += 1;
+        }
+        table
+    };
+    TABLE[usize::from(b)]
 }

@@ -9,10 +9,11 @@ mod search;
 mod tests;
 
 pub(super) use self::fields::parse as parse_fields;
-pub(super) use self::framing::{Framing, has_token};
+pub(super) use self::framing::{Framing, names};
 pub(super) use self::host::{is_authority, without_port};
 pub(super) use self::search::{Found, Search};
 
+use self::fields::Telling;
 use super::refusal::Refusal;
 use http::request::Parts;
 use http::{Method, Version};
@@ -44,21 +45,23 @@ pub(super) fn parse(bytes: &[u8], found: &Found, parts: &mut Parts) -> Result<He
     parts.method = line.method;
     parts.uri = line.target;
     parts.version = line.version;
-    fields::parse(&bytes[found.fields.clone()], found.count, &mut parts.headers)?;
-    judge(parts)
+    let fields = &bytes[found.fields.clone()];
+    let telling = fields::parse(fields, found.count, &mut parts.headers)?;
+    judge(parts, telling)
 }
 
-fn judge(parts: &Parts) -> Result<Head, Refusal> {
+fn judge(parts: &Parts, telling: Telling) -> Result<Head, Refusal> {
     let Parts { method, version, headers, .. } = parts;
+    let is_new = *version == Version::HTTP_11;
     host::check(headers, *version)?;
-    let framing = Framing::of(headers, *version)?;
+    let framing = match telling.framing {
+        true => Framing::of(headers, *version)?,
+        false => Framing::None,
+    };
     if *method == Method::CONNECT && framing != Framing::None {
         return Err(Refusal::malformed("a CONNECT request has no body"));
     }
-    let expects = framing::expects_continue(headers)?;
-    Ok(Head {
-        framing,
-        expects: expects && *version == Version::HTTP_11 && framing.has_body(),
-        keep_alive: framing::persists(headers, *version),
-    })
+    let expects = telling.expect && framing::expects_continue(headers)?;
+    let keep_alive = if telling.connection { framing::persists(headers, *version) } else { is_new };
+    Ok(Head { framing, expects: expects && is_new && framing.has_body(), keep_alive })
 }

@@ -13,6 +13,11 @@ pub(super) fn decoded(text: &str) -> Option<Cow<'_, str>> {
 
 /// `path` without dots and empty segments, if it has any. Dots count however they are written.
 pub(super) fn cleaned(path: &str) -> Option<String> {
+    // Only after a slash can something begin that does not belong there.
+    let suspect = |two: &[u8]| two[0] == b'/' && matches!(two[1], b'/' | b'.' | b'%');
+    if path.starts_with('/') && !path.as_bytes().windows(2).any(suspect) {
+        return None;
+    }
     let segments = || path.strip_prefix('/').unwrap_or(path).split('/');
     let last = segments().count() - 1;
     let odd = |(at, text): (usize, &str)| (text.is_empty() && at < last) || dots(text).is_some();
