@@ -1,6 +1,7 @@
 //! Field lines, of heads and of trailers.
 
 use super::super::refusal::Refusal;
+use super::host::is_authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use httparse::{EMPTY_HEADER, Header, Status};
 
@@ -11,14 +12,20 @@ const FEW: usize = 24;
 /// few of them, and need not be asked for the others.
 #[derive(Debug, Clone, Copy, Default)]
 pub(in super::super) struct Telling {
+    /// The names of hosts, and whether all of them can be one.
+    pub(super) hosts: usize,
+    pub(super) malformed_host: bool,
     pub(super) connection: bool,
     pub(super) expect: bool,
     pub(super) framing: bool,
 }
 
 impl Telling {
-    fn note(&mut self, name: &HeaderName) {
-        if *name == header::CONNECTION {
+    fn note(&mut self, name: &HeaderName, value: &[u8]) {
+        if *name == header::HOST {
+            self.hosts += 1;
+            self.malformed_host |= !is_authority(value);
+        } else if *name == header::CONNECTION {
             self.connection = true;
         } else if *name == header::EXPECT {
             self.expect = true;
@@ -63,7 +70,7 @@ fn fill<'b>(
         else {
             return Err(Refusal::malformed("a field is malformed"));
         };
-        telling.note(&name);
+        telling.note(&name, field.value);
         if into.try_append(name, value).is_err() {
             let why = "the head has too many fields";
             return Err(Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why));

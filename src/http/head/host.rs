@@ -1,20 +1,6 @@
 //! Hosts, with or without a port.
 
-use super::super::refusal::Refusal;
-use http::{HeaderMap, Version, header};
 use std::net::Ipv6Addr;
-
-/// Each request names its host once; those of HTTP/1.0 may leave it out.
-pub(super) fn check(headers: &HeaderMap, version: Version) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(header::HOST).iter();
-    match (hosts.next(), hosts.next()) {
-        (None, _) if version == Version::HTTP_10 => Ok(()),
-        (None, _) => Err(Refusal::malformed("no Host is named")),
-        (Some(_), Some(_)) => Err(Refusal::malformed("several Hosts are named")),
-        (Some(host), None) if is_authority(host.as_bytes()) => Ok(()),
-        (Some(_), None) => Err(Refusal::malformed("the Host is malformed")),
-    }
-}
 
 /// Whether `bytes` are a host that is not empty, with a port or without.
 pub(in super::super) fn is_authority(bytes: &[u8]) -> bool {

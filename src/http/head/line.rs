@@ -48,6 +48,10 @@ fn version(bytes: &[u8]) -> Result<Version, Refusal> {
 /// The four forms: an authority for CONNECT, an asterisk for OPTIONS, else a path or a whole URI.
 fn target(method: &Method, bytes: &[u8]) -> Result<Uri, Refusal> {
     const WRONG: Refusal = Refusal::malformed("the target is malformed");
+    if bytes == b"/" && *method != Method::CONNECT {
+        // The default is this one, and needs no memory.
+        return Ok(Uri::default());
+    }
     // A fragment is the client's own business and not sent.
     if !bytes.iter().all(|&b| matches!(b, b'!'..=b'~') && b != b'#') {
         return Err(WRONG);

@@ -53,7 +53,15 @@ pub(super) fn parse(bytes: &[u8], found: &Found, parts: &mut Parts) -> Result<He
 fn judge(parts: &Parts, telling: Telling) -> Result<Head, Refusal> {
     let Parts { method, version, headers, .. } = parts;
     let is_new = *version == Version::HTTP_11;
-    host::check(headers, *version)?;
+    // Each request names its host once; those of HTTP/1.0 may leave it out.
+    match telling.hosts {
+        0 if is_new => return Err(Refusal::malformed("no Host is named")),
+        0 | 1 => {}
+        _ => return Err(Refusal::malformed("several Hosts are named")),
+    }
+    if telling.malformed_host {
+        return Err(Refusal::malformed("the Host is malformed"));
+    }
     let framing = match telling.framing {
         true => Framing::of(headers, *version)?,
         false => Framing::None,

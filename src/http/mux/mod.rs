@@ -155,8 +155,7 @@ impl Mux {
 
     /// The trees to look in, the more specific one first.
     fn trees(&self, request: &Request<'_>) -> impl Iterator<Item = &Node> {
-        let named = if self.hosts.is_empty() { None } else { host(request) };
-        let hosts = named.and_then(|host| {
+        let hosts = host(request).and_then(|host| {
             let named = |(other, _): &&(String, Node)| other.eq_ignore_ascii_case(&host);
             self.hosts.iter().find(named)
         });
@@ -164,6 +163,9 @@ impl Mux {
     }
 
     fn find(&self, request: &Request<'_>, path: &str) -> Option<Match> {
+        if self.hosts.is_empty() {
+            return self.anywhere.find(request.method(), path);
+        }
         self.trees(request).find_map(|tree| tree.find(request.method(), path))
     }
 
