@@ -60,11 +60,6 @@ impl Decoder {
         Self { state: State::Size, seen: 0, trailer: (0, 0), waste: 0 }
     }
 
-    #[cfg(test)]
-    pub(super) fn is_done(&self) -> bool {
-        self.state == State::Done
-    }
-
     /// Takes framing from the front of `bytes`, and tells how much of it and what comes next. What was not
     /// taken is to be shown again, with more behind it if there is `More` to come.
     pub(super) fn next(&mut self, bytes: &[u8], limits: Limits) -> Result<(usize, Next), Refusal> {

@@ -18,6 +18,8 @@ mod response;
 mod server;
 mod transport;
 mod upgrade;
+#[cfg(any(test, fuzzing))]
+mod verdict;
 mod wire;
 
 pub use self::around::{AccessLog, LimitBody, Redirect, StripPrefix, Timeout, redirect};
@@ -30,6 +32,9 @@ pub use self::response::Response;
 pub use self::server::Server;
 pub use self::transport::Transport;
 pub use self::upgrade::{Upgraded, UpgradedReader, UpgradedWriter};
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use self::verdict::fuzzing;
 pub use ::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, Version, header};
 
 /// What tokens are made of.

@@ -1,44 +1,17 @@
 //! Chunked bodies as raw bytes, whole and cut in two at every place.
 
+use super::super::verdict;
 use super::*;
 use quickcheck::quickcheck;
 
 const LIMITS: Limits = Limits { bytes: 60, fields: 3 };
 
-/// The data, the trailers, and how many bytes were taken; `None` if there must be more.
-type Verdict = Result<Option<(Vec<u8>, Vec<u8>, usize)>, StatusCode>;
-
-fn decode_cut(bytes: &[u8], cuts: &[usize]) -> Verdict {
-    let mut decoder = Decoder::new();
-    let (mut data, mut at) = (Vec::new(), 0);
-    for end in cuts.iter().copied().chain([bytes.len()]) {
-        loop {
-            let (taken, next) = decoder.next(&bytes[at..end], LIMITS).map_err(|no| no.status)?;
-            at += taken;
-            match next {
-                Next::More => break,
-                Next::Data(left) => {
-                    let n = left.min((end - at) as u64);
-                    if n == 0 {
-                        break;
-                    }
-                    data.extend_from_slice(&bytes[at..at + n as usize]);
-                    at += n as usize;
-                    decoder.took(n);
-                }
-                Next::Trailers { len, .. } => {
-                    assert!(decoder.is_done());
-                    return Ok(Some((data, bytes[at..at + len].to_vec(), at + len)));
-                }
-            }
-        }
-    }
-    assert!(!decoder.is_done());
-    Ok(None)
+fn decode_cut(bytes: &[u8], cuts: &[usize]) -> verdict::Chunked {
+    verdict::chunked(bytes, cuts, LIMITS)
 }
 
 /// The verdict, which is the same however the bytes arrive.
-fn decode(bytes: &[u8]) -> Verdict {
+fn decode(bytes: &[u8]) -> verdict::Chunked {
     let whole = decode_cut(bytes, &[]);
     let one_by_one: Vec<_> = (0..bytes.len()).collect();
     assert_eq!(whole, decode_cut(bytes, &one_by_one), "byte by byte: {bytes:?}");

@@ -1,5 +1,6 @@
 //! Heads as raw bytes, whole and cut in two at every place.
 
+use super::super::verdict;
 use super::*;
 use http::{HeaderMap, StatusCode};
 use quickcheck::{Arbitrary, Gen, TestResult, quickcheck};
@@ -9,21 +10,8 @@ const LIMITS: Limits = Limits { line: 120, head: 400, fields: 6 };
 
 type Verdict = Result<Option<(Parts, Head, usize)>, StatusCode>;
 
-fn parts() -> Parts {
-    http::Request::new(()).into_parts().0
-}
-
-/// Shows the bytes up to each of `cuts` and then all of them.
 fn parse_cut(bytes: &[u8], cuts: &[usize]) -> Verdict {
-    let mut search = Search::default();
-    for end in cuts.iter().copied().chain([bytes.len()]) {
-        if let Some(found) = search.find(&bytes[..end], &LIMITS).map_err(|no| no.status)? {
-            let mut parts = parts();
-            let head = parse(bytes, &found, &mut parts).map_err(|no| no.status)?;
-            return Ok(Some((parts, head, found.fields.end)));
-        }
-    }
-    Ok(None)
+    verdict::head(bytes, cuts, &LIMITS)
 }
 
 /// The verdict, which is the same however the bytes arrive.
