@@ -12,6 +12,7 @@ use kit::{noise, unix, within};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
 fn statuses(script: &Script) -> Vec<u16> {
     replies(&script.written, &["POST"]).iter().map(|reply| reply.status).collect()
@@ -338,6 +339,29 @@ fn copy_keeps_to_the_length_and_drops_for_head() {
     });
     let reply = ask(head, http_kit::HEAD);
     assert_eq!(reply.field("content-length"), Some("200000"));
+}
+
+#[test]
+fn a_body_that_stops_fails_a_copy_by_the_kernel() {
+    let store = handler(|request, _| {
+        copy(request.body_mut(), &mut tempfile::tempfile()?)?;
+        Ok(())
+    });
+    within("a body that stops", move || {
+        let (mut client, connection) = unix();
+        let server = thread::spawn(move || {
+            Server::new(store)
+                .read_timeout(Some(Duration::from_millis(20)))
+                .on_failure(|failure| panic!("{failure}"))
+                .serve_transport(Stream::from_std(connection).unwrap())
+        });
+        client.write_all(post("Content-Length: 500000\r\n", "").as_bytes()).unwrap();
+        client.write_all(&noise(300_000, 1)).unwrap();
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).unwrap();
+        assert_eq!(replies(&answer, &["POST"])[0].status, 408);
+        server.join().unwrap().unwrap();
+    });
 }
 
 #[test]

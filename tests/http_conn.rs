@@ -4,14 +4,15 @@ mod http_kit;
 mod kit;
 
 use aqueduct::adapters::duplex::Duplex;
-use aqueduct::http::{Method, Server, StatusCode, handler, header};
+use aqueduct::http::{Method, Server, StatusCode, Transport, handler, header};
+use aqueduct::source::Deadlines;
 use aqueduct::stream::Stream;
 use aqueduct::{copy, duplex_with_capacity, task};
 use http_kit::{GET, Script, post, replies, serve, talk, without_date};
 use kit::{tcp, within};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::Shutdown;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -172,6 +173,66 @@ fn slow_clients_are_left() {
     client.write_all(GET.as_bytes()).unwrap();
     assert_eq!(ended(&end), Err(ErrorKind::TimedOut));
     assert!(began.elapsed() >= 6 * SOON.unwrap());
+}
+
+/// Remembers at each read whether it had a deadline, and reads what it is given.
+struct Watched {
+    pieces: Mutex<Vec<Vec<u8>>>,
+    until: Mutex<Option<Instant>>,
+    reads: Mutex<Vec<bool>>,
+}
+
+impl Deadlines for Watched {
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        *self.until.lock().unwrap() = at;
+    }
+
+    fn set_write_deadline(&self, _: Option<Instant>) {}
+}
+
+impl Transport for Watched {
+    fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.reads.lock().unwrap().push(self.until.lock().unwrap().is_some());
+        let mut pieces = self.pieces.lock().unwrap();
+        if pieces.is_empty() {
+            return Ok(0);
+        }
+        let piece = pieces.remove(0);
+        buf[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn deadlines(&self) -> Option<&dyn Deadlines> {
+        Some(self)
+    }
+}
+
+#[test]
+fn each_wait_has_the_deadline_that_it_should() {
+    let read = handler(|request, response| response.send(request.body_mut().text(100)?));
+    let post = post("Content-Length: 3\r\n", "");
+    let pieces = [GET, "GET", &GET[3..], &post, "abc", GET];
+    // Waiting for: a head, a head, its rest, a head, a body, a head, the end.
+    let waits = |server: Server<_>| {
+        let watched = Watched {
+            pieces: Mutex::new(pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect()),
+            until: Mutex::new(None),
+            reads: Mutex::default(),
+        };
+        server.serve_transport(&watched).unwrap();
+        watched.reads.into_inner().unwrap().iter().map(|&had| u8::from(had)).collect::<Vec<_>>()
+    };
+    let never = || Server::new(read).head_timeout(None).idle_timeout(None).read_timeout(None);
+    let long = Some(Duration::from_secs(60));
+    assert_eq!(waits(never()), [0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(waits(never().head_timeout(long)), [1, 0, 1, 0, 0, 0, 0]);
+    assert_eq!(waits(never().idle_timeout(long)), [0, 1, 0, 1, 0, 1, 1]);
+    assert_eq!(waits(never().read_timeout(long)), [0, 0, 0, 0, 1, 0, 0]);
+    assert_eq!(waits(Server::new(read)), [1; 7]);
 }
 
 #[test]

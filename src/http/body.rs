@@ -166,10 +166,7 @@ impl Source for Body<'_> {
     fn prepare(&mut self) -> io::Result<()> {
         match &mut self.0 {
             Kind::Empty => Ok(()),
-            Kind::Incoming(wire, _) => {
-                wire.before_read();
-                wire.invite()
-            }
+            Kind::Incoming(wire, incoming) => incoming.go_around(wire),
             Kind::Made(source) => source.prepare(),
         }
     }

@@ -208,6 +208,9 @@ impl Session {
         parts: &Parts,
         trouble: Trouble,
     ) -> io::Result<Then> {
+        if let Trouble::Error(error) = &trouble {
+            self.incoming.note(error);
+        }
         let broken = self.incoming.is_broken() || self.outgoing.is_broken();
         let fault = match trouble {
             // It is the connection's own, as far as can be told.

@@ -23,6 +23,8 @@ pub(super) struct Incoming {
     fault: Option<Refusal>,
     /// The connection has failed.
     broken: bool,
+    /// Somebody copies the body around `read`, whose errors are not seen here.
+    direct: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Incoming {
             limits,
             fault: None,
             broken: false,
+            direct: false,
         }
     }
 
@@ -56,6 +59,7 @@ impl Incoming {
     pub(super) fn begin(&mut self, framing: Framing) {
         self.allowed = u64::MAX;
         self.fault = None;
+        self.direct = false;
         self.trailers.clear();
         self.state = match framing {
             Framing::None | Framing::Length(0) => State::Done,
@@ -103,6 +107,22 @@ impl Incoming {
         }
     }
 
+    /// The handler has failed with `error`: if the body was copied around this, it may be the reason.
+    pub(super) fn note(&mut self, error: &io::Error) {
+        if self.direct && !self.is_done() {
+            self.note_failure(error);
+        }
+    }
+
+    fn note_failure(&mut self, error: &io::Error) {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => self.fault = Some(CUT_OFF),
+            io::ErrorKind::TimedOut => self.fault = Some(LATE),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => self.broken = true,
+            _ => {}
+        }
+    }
+
     /// Whether the connection has failed in a read.
     pub(super) fn is_broken(&self) -> bool {
         self.broken
@@ -115,11 +135,8 @@ impl Incoming {
         }
         let result = self.read_some(wire, buf);
         if let Err(error) = &result {
-            match error.kind() {
-                io::ErrorKind::UnexpectedEof => self.fault = Some(CUT_OFF),
-                io::ErrorKind::TimedOut => self.fault = Some(LATE),
-                _ => self.broken = !matches!(self.state, State::Refused(_)),
-            }
+            self.note_failure(error);
+            self.broken |= self.fault().is_none();
         }
         result
     }
@@ -239,6 +256,13 @@ impl Incoming {
                 Err(_) => return false,
             }
         }
+    }
+
+    /// Before bytes of the body go around this.
+    pub(super) fn go_around(&mut self, wire: &Wire<'_>) -> io::Result<()> {
+        self.direct = true;
+        wire.before_read();
+        wire.invite()
     }
 
     /// Where the next bytes of the body lie.

@@ -26,7 +26,7 @@ pub(super) struct Wire<'t> {
     until: Mutex<Until>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Until {
     read: Option<Instant>,
     write: Option<Instant>,
@@ -44,7 +44,8 @@ impl<'t> Wire<'t> {
             timeouts,
             waits: AtomicBool::new(false),
             answered: AtomicBool::new(false),
-            until: Mutex::default(),
+            // Those of the burst before may still stand.
+            until: Mutex::new(Until { read: None, write: None, read_set: true, write_set: true }),
         }
     }
 
