@@ -249,6 +249,7 @@ const FAILED: Refusal =
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server has failed at this");
 
 /// What came instead of a request, or one.
+#[expect(clippy::large_enum_variant, reason = "a box for each request would cost more")]
 enum Next {
     Head(Head, Parts),
     Refused(Refusal),

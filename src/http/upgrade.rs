@@ -96,7 +96,7 @@ impl Sink for UpgradedWriter<'_> {
 
     fn outlets<'a>(&'a mut self, out: &mut Outlets<'a>) {
         let outlet = self.wire.transport.outlet();
-        out.push(outlet.unwrap_or(Outlet::opaque(self)));
+        out.push(outlet.unwrap_or_else(|| Outlet::opaque(self)));
     }
 
     fn advance(&mut self, out: &mut Outcomes<'_>) -> io::Result<()> {

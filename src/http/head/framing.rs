@@ -40,8 +40,7 @@ impl Framing {
 /// The one length that all fields and all their members agree on.
 fn length(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     const WRONG: Refusal = Refusal::malformed("the Content-Length is malformed");
-    let mut members =
-        headers.get_all(header::CONTENT_LENGTH).iter().flat_map(|value| members(value));
+    let mut members = headers.get_all(header::CONTENT_LENGTH).iter().flat_map(members);
     let Some(first) = members.next() else { return Ok(None) };
     if members.any(|other| other != first) {
         return Err(Refusal::malformed("several lengths are given"));
@@ -85,7 +84,7 @@ fn is_coding(member: &&[u8]) -> bool {
 /// Whether the client waits for a 100 before it sends the body; nothing else can be expected.
 pub(super) fn expects_continue(headers: &HeaderMap) -> Result<bool, Refusal> {
     let mut expects = false;
-    for member in headers.get_all(header::EXPECT).iter().flat_map(|value| members(value)) {
+    for member in headers.get_all(header::EXPECT).iter().flat_map(members) {
         if !member.eq_ignore_ascii_case(b"100-continue") {
             let why = "only 100-continue can be expected";
             return Err(Refusal::new(StatusCode::EXPECTATION_FAILED, why));

@@ -114,7 +114,8 @@ fn parse(text: &str) -> Result<Pattern, &'static str> {
     let method = method.map(|name| Method::from_bytes(name.as_bytes()));
     let method = method.transpose().map_err(|_| "the method is no token")?;
     let (host, path) = rest.split_at(rest.find('/').ok_or("it has no path")?);
-    if !host.is_empty() && !(head::is_authority(host.as_bytes()) && without_port(host) == host) {
+    let is_host = head::is_authority(host.as_bytes()) && without_port(host) == host;
+    if !host.is_empty() && !is_host {
         return Err("the host is malformed, or has a port");
     }
     let mut pattern = Pattern {

@@ -12,8 +12,8 @@ use std::ops::Range;
 /// A place in the tree: a path's segments up to here.
 #[derive(Debug, Default)]
 pub(super) struct Node {
-    literals: Vec<(Box<str>, Node)>,
-    one: Option<Box<Node>>,
+    literals: Vec<(Box<str>, Self)>,
+    one: Option<Box<Self>>,
     /// Patterns that take whatever follows.
     rest: Routes,
     /// Patterns that end here.
