@@ -115,7 +115,7 @@ fn a_scope_refuses_its_tasks() {
 fn a_spawned_task_runs_and_a_yield_does_not_stop() {
     in_ways("yield", |_| {
         let task = unwinding(|| {
-            let task = task::spawn(|| thread::panicking());
+            let task = task::spawn(thread::panicking);
             task::yield_now();
             task
         });

@@ -208,7 +208,7 @@ impl<'c> Engine<'c> {
             let around = step.around().filter(|_| self.prepared && self.plain.is_none());
             if step != Step::End {
                 if let Kind::File { .. } = kind {
-                    let reach = around.unwrap_or(left.min(self.buffer_size() as u64));
+                    let reach = around.unwrap_or_else(|| left.min(self.buffer_size() as u64));
                     let warmed = task::warm(from.fd, at, reach);
                     warmed.map_err(|error| Stop::new(Side::Source, error))?;
                 }
