@@ -12,16 +12,21 @@ use aqueduct::{copy, is_cancelled, pipe, pipe_with_capacity};
 use kit::{noise, streams, unix, within};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::cell::{Cell, RefCell};
+use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Runs `body` alone in the process and sees that it leaves no descriptor open, and no thread but
-/// those that are kept for what blocks.
+/// Runs `body` alone in the process.
 fn alone(name: &str, workers: usize, body: impl FnOnce() + Send + 'static) {
     let _one = one();
+    tidy(name, workers, body);
+}
+
+/// Sees that `body` leaves no descriptor open.
+fn tidy(name: &str, workers: usize, body: impl FnOnce() + Send + 'static) {
     let before = descriptors();
     within(name, move || {
         let runtime = Runtime::builder().workers(workers).stack_size(64 << 10).build().unwrap();
@@ -244,6 +249,7 @@ fn copies_side_by_side_through_sockets() {
 /// Tasks wait for it by duplicates then, as often as they have to.
 #[test]
 fn streams_that_are_at_home_with_a_thread() {
+    let _one = one();
     let (a, b) = streams(unix());
     let (a, b) = (Arc::new(a), Arc::new(b));
     let (theirs, (stop, stopped)) = (Arc::clone(&a), mpsc::channel::<()>());
@@ -260,7 +266,7 @@ fn streams_that_are_at_home_with_a_thread() {
     hear.recv().unwrap();
     for workers in [1, 2] {
         let (a, b) = (Arc::clone(&a), Arc::clone(&b));
-        alone("at home with a thread", workers, move || {
+        tidy("at home with a thread", workers, move || {
             for _ in 0..50 {
                 let (theirs, ours) = (Arc::clone(&a), Arc::clone(&b));
                 let writes = task::spawn(move || {
@@ -284,15 +290,18 @@ fn streams_that_are_at_home_with_a_thread() {
         });
     }
     // Without a descriptor for the duplicate it takes a little longer.
-    alone("no descriptor left", 1, move || {
+    let (_a, _b) = (Arc::clone(&a), Arc::clone(&b));
+    tidy("no descriptor left", 1, move || {
         let limits = getrlimit(Resource::Nofile);
         let writes = task::spawn(move || {
             (0..10).for_each(|_| task::yield_now());
             { &*b }.write_all(b"x").unwrap();
         });
-        setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limits }).unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(64), ..limits }).unwrap();
+        let all: Vec<_> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
         let read = { &*a }.read(&mut [0; 8]);
         setrlimit(Resource::Nofile, limits).unwrap();
+        drop(all);
         assert_eq!(read.unwrap(), 1);
         writes.join().unwrap();
     });

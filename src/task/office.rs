@@ -8,7 +8,7 @@ use std::fmt;
 use std::io;
 use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 /// News for a worker.
 pub(super) enum Post {
@@ -22,7 +22,8 @@ pub(super) enum Post {
 
 /// The side of a worker that others see.
 pub(super) struct Office {
-    pub(super) registry: Arc<Registry>,
+    /// The worker's. Whoever still knows how to wake one of its tasks keeps none of its descriptors.
+    registry: Weak<Registry>,
     bell: Bell,
     inbox: Mutex<Inbox>,
     /// Tasks that it has taken in and that have not ended. Only the worker writes it.
@@ -38,14 +39,14 @@ struct Inbox {
 }
 
 impl Office {
-    pub(super) fn new() -> io::Result<Arc<Self>> {
-        Ok(Arc::new(Self {
-            registry: Registry::new(true)?,
+    pub(super) fn new(registry: &Arc<Registry>) -> Arc<Self> {
+        Arc::new(Self {
+            registry: Arc::downgrade(registry),
             bell: Bell::new(),
             inbox: Mutex::default(),
             live: AtomicUsize::new(0),
             left: AtomicUsize::new(0),
-        }))
+        })
     }
 
     /// The task in `place`, which had stopped, is to run.
@@ -68,7 +69,9 @@ impl Office {
         inbox.posts.push(post);
         drop(inbox);
         if self.bell.ring() {
-            self.registry.backend.wake();
+            if let Some(registry) = self.registry.upgrade() {
+                registry.backend.wake();
+            }
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ use super::office::{Office, Post};
 use super::worker::{self, Worker};
 use crate::error;
 use crate::park::Unparker;
+use crate::poll::Registry;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -19,18 +20,19 @@ const LARGE: usize = 32;
 pub(super) struct Pool {
     pub(super) stack_size: usize,
     offices: Box<[Arc<Office>]>,
+    registries: Box<[Arc<Registry>]>,
     next: AtomicUsize,
     stopping: AtomicBool,
     ending: Arc<Ending>,
 }
 
-/// What a worker's thread does. How many tasks it leaves.
-fn work(office: Arc<Office>, pool: Arc<Pool>) -> usize {
-    match worker::begin(Arc::clone(&office), pool) {
+/// What the thread of this number does. How many tasks it leaves.
+fn work(number: usize, pool: Arc<Pool>) -> usize {
+    match worker::begin(number, Arc::clone(&pool)) {
         Ok(at_work) => at_work.worker.serve(),
         Err(_) => {
             // Who comes is told that nobody works here.
-            worker::refuse_all(&office);
+            worker::refuse_all(&pool.offices[number]);
             0
         }
     }
@@ -44,30 +46,32 @@ fn unbox<F>(boxed: Box<F>) -> F {
 
 impl Pool {
     pub(super) fn new(workers: usize, stack_size: usize) -> io::Result<Arc<Self>> {
-        let offices = (0..workers).map(|_| Office::new()).collect::<io::Result<_>>()?;
+        let registries = (0..workers).map(|_| Registry::new(true));
+        let registries = registries.collect::<io::Result<Box<[_]>>>()?;
         Ok(Arc::new(Self {
             stack_size,
-            offices,
+            offices: registries.iter().map(Office::new).collect(),
+            registries,
             next: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             ending: Arc::default(),
         }))
     }
 
-    /// The first worker's, which a thread that waits may take over itself.
-    pub(super) fn first(&self) -> &Arc<Office> {
-        &self.offices[0]
+    /// What the worker of this number works with.
+    pub(super) fn place(&self, number: usize) -> (Arc<Office>, Arc<Registry>) {
+        (Arc::clone(&self.offices[number]), Arc::clone(&self.registries[number]))
     }
 
     /// Starts threads for all workers but the first `spare` ones.
     pub(super) fn start(self: &Arc<Self>, spare: usize, name: &str) -> io::Result<()> {
-        for (i, office) in self.offices.iter().enumerate().skip(spare) {
-            let (pool, office) = (Arc::clone(self), Arc::clone(office));
+        for number in spare..self.offices.len() {
+            let pool = Arc::clone(self);
             let attendance = self.ending.attend();
-            let thread = thread::Builder::new().name(format!("{name}-{i}"));
+            let thread = thread::Builder::new().name(format!("{name}-{number}"));
             thread.spawn(move || {
                 let mut attendance = attendance;
-                attendance.left = work(office, pool);
+                attendance.left = work(number, pool);
             })?;
         }
         Ok(())
@@ -183,7 +187,7 @@ mod tests {
     fn a_task_whose_way_to_its_worker_a_stop_overtakes_is_cancelled_as_well() {
         let pool = Pool::new(1, 64 << 10).unwrap();
         pool.start(0, "late").unwrap();
-        let office = pool.first();
+        let office = &pool.offices[0];
         let late = || -> Arc<Job<_, _>> {
             let core = Core::new(Arc::clone(office), None);
             Arc::new(Job::new(core, || sleep(Duration::from_secs(3600))))

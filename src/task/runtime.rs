@@ -91,7 +91,7 @@ impl Builder {
             return Ok(f());
         }
         let pool = self.start(1)?;
-        let at_work = worker::begin(Arc::clone(pool.first()), Arc::clone(&pool));
+        let at_work = worker::begin(0, Arc::clone(&pool));
         let at_work = at_work.inspect_err(|_| pool.stop(Some(Instant::now())))?;
         let result = catch_unwind(AssertUnwindSafe(f));
         pool.stop(Instant::now().checked_add(self.patience));

@@ -55,6 +55,7 @@ impl Timers {
 #[cfg(not(any(miri, aqueduct_loom)))]
 mod tests {
     use super::*;
+    use crate::poll::Registry;
     use crate::task::job::{Core, Run};
     use crate::task::office::Office;
     use crate::task::table::{Alarm, Table};
@@ -103,7 +104,7 @@ mod tests {
 
     impl Night {
         fn new(tasks: u32) -> Self {
-            let office = Office::new().unwrap();
+            let office = Office::new(&Registry::new(true).unwrap());
             let (table, timers, waits) = Default::default();
             let mut this = Self { office, table, timers, waits, now: 0 };
             (0..tasks).for_each(|place| assert_eq!(this.begin(), place));

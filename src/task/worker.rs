@@ -9,7 +9,7 @@ use super::table::{Alarm, Table};
 use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
-use crate::poll::{self, Entered, Happening};
+use crate::poll::{self, Entered, Happening, Registry};
 use crate::sys::Watch;
 use crate::sys::overflow::{self, SignalStack};
 use std::cell::{Cell, RefCell};
@@ -36,6 +36,7 @@ const KEEP: usize = 128;
 
 pub(super) struct Worker {
     pub(super) office: Arc<Office>,
+    registry: Arc<Registry>,
     pub(super) pool: Arc<Pool>,
     table: RefCell<Table>,
     /// Who is to run, in this order.
@@ -95,10 +96,11 @@ pub(super) struct AtWork {
     _signals: SignalStack,
 }
 
-/// Makes the running thread the worker of `office`.
-pub(super) fn begin(office: Arc<Office>, pool: Arc<Pool>) -> io::Result<AtWork> {
+/// Makes the running thread the worker of this number.
+pub(super) fn begin(number: usize, pool: Arc<Pool>) -> io::Result<AtWork> {
     let signals = overflow::prepare()?;
-    let here = poll::enter(Arc::clone(&office.registry));
+    let (office, registry) = pool.place(number);
+    let here = poll::enter(Arc::clone(&registry));
     let mut table = Table::default();
     table.insert(Arc::new(Root(Core::new(Arc::clone(&office), None))));
     let worker = Rc::new(Worker {
@@ -117,6 +119,7 @@ pub(super) fn begin(office: Arc<Office>, pool: Arc<Pool>) -> io::Result<AtWork> 
         posts: RefCell::default(),
         list: Cell::default(),
         office,
+        registry,
         pool,
     });
     HERE.with(|here| here.replace(Some(Rc::clone(&worker))));
@@ -443,7 +446,7 @@ impl Worker {
 
     fn poll(&self, until: Option<Instant>) {
         let mut list = self.list.take();
-        if self.office.registry.turn(until, &mut list, || ()).is_err() {
+        if self.registry.turn(until, &mut list, || ()).is_err() {
             // Nothing is known that it could be. It must not become a loop without a pause.
             thread::sleep(Duration::from_millis(1));
         }
@@ -461,7 +464,7 @@ impl Worker {
         let (begun, others) = self.table.borrow_mut().leak();
         begun.iter().for_each(|job| job.abandon(error::left_by_runtime()));
         others.iter().for_each(|job| job.refuse(error::no_runtime()));
-        self.office.registry.evict();
+        self.registry.evict();
     }
 }
 
@@ -503,7 +506,7 @@ impl Hook for Worker {
         if self.stands() {
             return park::park_in_place(watches, deadline);
         }
-        poll::park_on(&self.office.registry, watches, deadline)
+        poll::park_on(&self.registry, watches, deadline)
     }
 
     fn pause(&self) {
