@@ -9,8 +9,10 @@
 //! uses std's neither loses a wake to us nor costs us one. A thread that runs tasks
 //! [installs](install) a [`Hook`], and what is parked then is the task.
 
+mod spin;
 mod turn;
 
+pub(crate) use self::spin::spin_until;
 pub(crate) use self::turn::{Turn, Turns};
 
 use crate::sys::{self, Event, Watch};
@@ -261,7 +263,7 @@ impl Permit {
             return;
         }
         // A waker that finds the owner spinning needs no system call, nor does the owner.
-        spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
+        spin::spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let sleep = self.state.compare_exchange(IDLE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
         if sleep.is_err() {
@@ -307,43 +309,6 @@ impl Wake for Permit {
             _ => {}
         }
     }
-}
-
-/// Looks for `ready` as long as that is cheaper than to park, and says whether it has come. Not
-/// at all where whoever is to bring it needs this processor: in a task, or if it is the only one.
-pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
-    hook().is_none() && spin(ready)
-}
-
-/// About what a sleep and a wake cost the two threads where a processor has to be roused for it.
-/// To spin for that long is never worse than twice the better choice.
-const SPIN: Duration = Duration::from_micros(15);
-
-fn spin(mut ready: impl FnMut() -> bool) -> bool {
-    if alone() {
-        return false;
-    }
-    let mut start = None;
-    loop {
-        // How long a pause is differs twentyfold between processors, and a look at the clock is
-        // as long as several.
-        for _ in 0..32 {
-            std::hint::spin_loop();
-            if ready() {
-                return true;
-            }
-        }
-        if start.get_or_insert_with(Instant::now).elapsed() > SPIN {
-            return false;
-        }
-    }
-}
-
-fn alone() -> bool {
-    static ALONE: OnceLock<bool> = OnceLock::new();
-    *ALONE.get_or_init(|| {
-        cfg!(miri) || thread::available_parallelism().map_or(true, |n| n.get() == 1)
-    })
 }
 
 #[cfg(test)]
