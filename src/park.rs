@@ -16,12 +16,12 @@ pub(crate) use self::spin::spin_until;
 pub(crate) use self::turn::{Turn, Turns};
 
 use crate::sys::{self, Event, Watch};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -42,18 +42,13 @@ impl Unparker {
     /// That of the thread itself, whatever runs on it: it ends [`park_in_place`].
     pub(crate) fn of_thread() -> Self {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
-        let waker = OWN.try_with(|own| Waker::from(Arc::clone(&own.permit)));
+        let waker = PERMIT.try_with(|permit| Waker::from(Arc::clone(permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
     }
 
     /// Leaves the permit.
     pub(crate) fn unpark(&self) {
         self.0.wake_by_ref();
-    }
-
-    /// Whether both wake the same flow of control, as far as that can be told.
-    pub(crate) fn wakes_as(&self, other: &Self) -> bool {
-        self.0.will_wake(&other.0)
     }
 }
 
@@ -87,7 +82,7 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
     }
     // A destructor of another thread-local may wait after ours is gone. Nobody can wake it, but
     // its loop asks again after each return.
-    if OWN.try_with(|own| own.permit.wait(deadline)).is_err() {
+    if PERMIT.try_with(|permit| permit.wait(deadline)).is_err() {
         let pause = Duration::from_millis(1);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         thread::sleep(left.map_or(pause, |left| left.min(pause)));
@@ -117,7 +112,7 @@ pub(crate) fn park_in_place(
     watches: &mut [Watch<'_>],
     deadline: Option<Instant>,
 ) -> io::Result<()> {
-    OWN.try_with(|own| own.poll(watches, deadline)).unwrap_or_else(|_| {
+    PERMIT.try_with(|permit| permit.poll(watches, deadline)).unwrap_or_else(|_| {
         let soon = Instant::now() + Duration::from_millis(1);
         sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))
     })
@@ -193,7 +188,7 @@ impl Drop for Installed {
 
 thread_local! {
     static HOOKS: RefCell<Vec<Rc<dyn Hook>>> = const { RefCell::new(Vec::new()) };
-    static OWN: Own = Own::default();
+    static PERMIT: Arc<Permit> = Arc::new(Permit::new());
 }
 
 /// A copy, for the list must be free while the hook runs other flows of control.
@@ -213,65 +208,61 @@ const WOKEN: u8 = 2;
 /// The owner sleeps in poll(2), where its event reaches it.
 const POLLING: u8 = 3;
 
-/// What a thread parks with.
-#[derive(Default)]
-struct Own {
-    permit: Arc<Permit>,
-    /// Made at the first poll.
-    event: OnceCell<Arc<Event>>,
-}
-
 /// The permit of one thread. Only its owner waits on it.
-#[derive(Default)]
 struct Permit {
     state: AtomicU8,
     // Held from the change to ASLEEP until the sleep itself, so that a waker that has seen
     // ASLEEP and then got the lock notifies somebody who sleeps.
     lock: Mutex<()>,
     woken: Condvar,
-    /// That of the owner, which is closed when he ends, whoever keeps the permit.
-    event: OnceLock<Weak<Event>>,
+    /// Made at the first poll. A waker shares the permit, so the event outlives its owner.
+    event: OnceLock<Event>,
 }
 
-impl Own {
+impl Permit {
+    fn new() -> Self {
+        Self {
+            state: AtomicU8::new(IDLE),
+            lock: Mutex::new(()),
+            woken: Condvar::new(),
+            event: OnceLock::new(),
+        }
+    }
+
+    fn take(&self) -> bool {
+        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     fn poll(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-        let Some(event) = self.event() else {
-            // No descriptor is left. A waker is heard all the same, a little later.
-            let soon = Instant::now() + DEAF;
-            if self.permit.take() {
-                return Ok(());
-            }
-            return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
+        let event = match self.event.get() {
+            Some(event) => event,
+            None => match Event::new() {
+                // Only the owner comes here.
+                Ok(made) => self.event.get_or_init(|| made),
+                // No descriptor is left. A waker is heard all the same, a little later.
+                Err(_) => {
+                    let soon = Instant::now() + DEAF;
+                    if self.take() {
+                        return Ok(());
+                    }
+                    return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
+                }
+            },
         };
-        let state = &self.permit.state;
-        // Whoever sees this sees the event too.
-        let sleep = state.compare_exchange(IDLE, POLLING, Ordering::Release, Ordering::Relaxed);
+        // With release: a waker that sees POLLING must see the event, too.
+        let sleep =
+            self.state.compare_exchange(IDLE, POLLING, Ordering::Release, Ordering::Relaxed);
         if sleep.is_err() {
-            state.swap(IDLE, Ordering::Acquire);
+            self.state.swap(IDLE, Ordering::Acquire);
             return Ok(());
         }
         let result = sys::poll_with(watches, event, deadline);
-        state.swap(IDLE, Ordering::Acquire);
+        self.state.swap(IDLE, Ordering::Acquire);
         // A waker may still be on its way to the event: then the next poll ends for no reason.
         if result? {
             event.clear();
         }
         Ok(())
-    }
-
-    fn event(&self) -> Option<&Event> {
-        if self.event.get().is_none() {
-            let event = Arc::new(Event::new().ok()?);
-            self.permit.event.get_or_init(|| Arc::downgrade(&event));
-            self.event.get_or_init(|| event);
-        }
-        self.event.get().map(Arc::as_ref)
-    }
-}
-
-impl Permit {
-    fn take(&self) -> bool {
-        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
     }
 
     fn wait(&self, deadline: Option<Instant>) {
@@ -318,7 +309,7 @@ impl Wake for Permit {
                 self.woken.notify_one();
             }
             POLLING => {
-                if let Some(event) = self.event.get().and_then(Weak::upgrade) {
+                if let Some(event) = self.event.get() {
                     event.signal();
                 }
             }
