@@ -15,7 +15,7 @@ fn decode(bytes: &[u8]) -> verdict::Chunked {
     let whole = decode_cut(bytes, &[]);
     let one_by_one: Vec<_> = (0..bytes.len()).collect();
     assert_eq!(whole, decode_cut(bytes, &one_by_one), "byte by byte: {bytes:?}");
-    for cut in (0..bytes.len()).step_by(1 + bytes.len() / 300) {
+    for cut in (0..bytes.len()).step_by(1 + bytes.len() / 100) {
         assert_eq!(whole, decode_cut(bytes, &[cut]), "cut at {cut}: {bytes:?}");
     }
     whole
