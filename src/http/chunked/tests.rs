@@ -91,6 +91,10 @@ fn sizes() {
     ] {
         assert_eq!(refused(format!("{bad}x\r\n0\r\n\r\n")), 400, "{bad:?}");
     }
+    // Before the end of the line, which may never come.
+    for start in ["x", " ", "1111111111111111111"] {
+        assert_eq!(refused(start), 400, "{start:?}");
+    }
     let mut decoder = Decoder::new();
     let next = decoder.next(b"ffffFFFFffffFFFF\r\n", LIMITS).unwrap().1;
     assert_eq!(next, Next::Data(u64::MAX));
