@@ -253,6 +253,11 @@ mod of_http {
         Error::new(ErrorKind::InvalidInput, text)
     }
 
+    pub(crate) fn not_as_declared(written: u64, declared: u64) -> Error {
+        let text = format!("{written} bytes of a Content-Length of {declared} were written");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
     pub(crate) fn cannot_take_over(why: &str) -> Error {
         let text = format!("the connection cannot be taken over: {why}");
         Error::new(ErrorKind::InvalidInput, text)

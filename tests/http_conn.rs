@@ -182,6 +182,18 @@ struct Watched {
     reads: Mutex<Vec<bool>>,
 }
 
+impl Watched {
+    fn new(pieces: &[&str]) -> Self {
+        let pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+        Self { pieces: Mutex::new(pieces), until: Mutex::new(None), reads: Mutex::default() }
+    }
+
+    /// 1 for each read that would have ended in time.
+    fn waits(&self) -> Vec<u8> {
+        self.reads.lock().unwrap().iter().map(|&had| u8::from(had)).collect()
+    }
+}
+
 impl Deadlines for Watched {
     fn set_read_deadline(&self, at: Option<Instant>) {
         *self.until.lock().unwrap() = at;
@@ -218,13 +230,9 @@ fn each_wait_has_the_deadline_that_it_should() {
     let pieces = [GET, "GET", &GET[3..], &post, "abc", GET];
     // Waiting for: a head, a head, its rest, a head, a body, a head, the end.
     let waits = |server: Server<_>| {
-        let watched = Watched {
-            pieces: Mutex::new(pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect()),
-            until: Mutex::new(None),
-            reads: Mutex::default(),
-        };
+        let watched = Watched::new(&pieces);
         server.serve_transport(&watched).unwrap();
-        watched.reads.into_inner().unwrap().iter().map(|&had| u8::from(had)).collect::<Vec<_>>()
+        watched.waits()
     };
     let never = || Server::new(read).head_timeout(None).idle_timeout(None).read_timeout(None);
     let long = Some(Duration::from_secs(60));
@@ -400,6 +408,25 @@ fn both_directions_of_an_upgrade_can_be_used_at_once() {
         client.write_all(b"pong").unwrap();
         assert_eq!(ended(&end), Ok(()));
     });
+}
+
+#[test]
+fn who_takes_a_connection_takes_its_time() {
+    let patient = handler(|request, response| {
+        let mut stream = response.hijack(request.body_mut())?;
+        stream.read_exact(&mut [0; 1])?;
+        stream.set_read_deadline(Some(Instant::now()));
+        stream.read(&mut [0; 1]).map(drop)
+    });
+    let server = Server::new(patient).on_failure(|failure| panic!("{failure}"));
+    let watched = Watched::new(&[GET, "!", "?"]);
+    server.serve_transport(&watched).unwrap();
+    assert_eq!(watched.waits(), [1, 0, 1]);
+    // That time is up is no failure of the handler.
+    let (mut client, end) = served(server);
+    client.write_all(GET.as_bytes()).unwrap();
+    client.write_all(b"!").unwrap();
+    assert_eq!(ended(&end), Err(ErrorKind::TimedOut));
 }
 
 #[test]

@@ -103,6 +103,28 @@ fn a_declared_length_is_kept() {
     let replies = replies(&script.written, &["GET"]);
     assert!(replies.len() == 1 && replies[0].to_end && !script.read_to_end, "{replies:?}");
 
+    // A length that is set late counts what was written before.
+    let late = |declared: u64, then: &'static [u8], flush: bool| {
+        handler(move |_, response| {
+            response.write_all(b"abc")?;
+            response.set(header::CONTENT_LENGTH, declared)?;
+            response.write_all(then)?;
+            if flush { response.flush() } else { Ok(()) }
+        })
+    };
+    for flush in [false, true] {
+        for (declared, then, text) in [(3, "", "abc"), (5, "de", "abcde")] {
+            let reply = ask(late(declared, then.as_bytes(), flush), GET);
+            let length = declared.to_string();
+            assert_eq!((reply.field("content-length"), reply.text()), (Some(&*length), text));
+        }
+        assert_eq!(ask(late(2, b"", flush), GET).status, 500);
+        assert_eq!(ask(late(2, b"d", flush), GET).status, 500);
+    }
+    let script = serve(late(5, b"def", false), [GET, GET]);
+    assert_eq!(http_kit::replies(&script.written, &["GET"])[0].text(), "abcde");
+    assert!(!script.read_to_end);
+
     // Nothing was sent, so the truth can still be told.
     let none = handler(|_, response| response.set(header::CONTENT_LENGTH, 9).map(drop));
     assert_eq!(ask(none, GET).status, 500);

@@ -212,9 +212,13 @@ impl Session {
             self.incoming.note(error);
         }
         let broken = self.incoming.is_broken() || self.outgoing.is_broken();
+        // Nobody else can tell what became of a connection that was taken over.
+        let over = |error: &io::Error| self.outgoing.taken_over() && is_connections(error);
         let fault = match trouble {
             // It is the connection's own, as far as can be told.
-            Trouble::Error(error) if broken || error::is_cancelled(&error) => return Err(error),
+            Trouble::Error(error) if broken || over(&error) || error::is_cancelled(&error) => {
+                return Err(error);
+            }
             Trouble::Error(_) => self.incoming.fault(),
             Trouble::Panic(_) => None,
         };
@@ -269,6 +273,15 @@ impl Trouble {
             Self::Panic(payload) => Cause::Panic(failure::message(&**payload)),
         }
     }
+}
+
+/// Whether `error` tells of a connection that has ended.
+fn is_connections(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut | UnexpectedEof
+    )
 }
 
 fn after(timeout: Option<Duration>) -> Option<Instant> {

@@ -134,9 +134,12 @@ impl Incoming {
             return Ok(0);
         }
         let result = self.read_some(wire, buf);
-        if let Err(error) = &result {
-            self.note_failure(error);
-            self.broken |= self.fault().is_none();
+        match &result {
+            Ok(_) => self.fault = None,
+            Err(error) => {
+                self.note_failure(error);
+                self.broken |= self.fault().is_none();
+            }
         }
         result
     }

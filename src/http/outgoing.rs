@@ -103,7 +103,11 @@ impl Outgoing {
     /// How many bytes of the body are taken at most.
     pub(super) fn room(&self) -> u64 {
         match self.state {
-            State::Open => self.declared().ok().flatten().unwrap_or(u64::MAX),
+            State::Open => self
+                .declared()
+                .ok()
+                .flatten()
+                .map_or(u64::MAX, |declared| declared.saturating_sub(self.held.len() as u64)),
             State::Length(left) => left,
             _ => u64::MAX,
         }
@@ -276,16 +280,17 @@ impl Outgoing {
             };
             return self.head(wire, framing, State::Bodiless);
         }
+        let held = self.held.len() as u64;
         match declared {
             Some(n) if self.is_head => return self.head(wire, Framing::Length(n), State::Bodiless),
-            Some(0) | None => {}
-            // Nothing was written, so the head can still be another one.
-            Some(missing) => return Err(error::body_incomplete(missing)),
+            // Nothing was sent, so the head can still be another one.
+            Some(n) if n != held => return Err(error::not_as_declared(held, n)),
+            _ => {}
         }
         if !self.trailers.is_empty() && self.version != Version::HTTP_10 && !self.is_head {
             return self.head(wire, Framing::Chunked, State::Chunked);
         }
-        self.head(wire, Framing::Length(self.held.len() as u64), State::Bodiless)?;
+        self.head(wire, Framing::Length(held), State::Bodiless)?;
         if !self.is_head {
             self.pending.extend_from_slice(&self.held);
         }
@@ -299,7 +304,11 @@ impl Outgoing {
         let (framing, state) = match declared {
             _ if self.forbids_body() => return self.commit_whole(wire),
             Some(n) if self.is_head => (Framing::Length(n), State::Bodiless),
-            Some(n) => (Framing::Length(n), State::Length(n)),
+            // Some of it was written before the length was set.
+            Some(n) => match n.checked_sub(self.held.len() as u64) {
+                Some(left) => (Framing::Length(n), State::Length(left)),
+                None => return Err(error::not_as_declared(self.held.len() as u64, n)),
+            },
             None if self.is_head => (Framing::Silent, State::Bodiless),
             None if self.version == Version::HTTP_10 => (Framing::Close, State::Close),
             None => (Framing::Chunked, State::Chunked),
@@ -356,10 +365,11 @@ impl Outgoing {
         } else {
             self.sent(|pending| wire.write_all(&[pending, &held, bytes]))
         };
-        self.pending.extend_from_slice(chunked::END_OF_CHUNK);
         self.held = held;
         self.held.clear();
-        result
+        result?;
+        self.pending.extend_from_slice(chunked::END_OF_CHUNK);
+        Ok(())
     }
 
     /// Has `write` send what is pending. If it fails, nobody knows how much of it has gone, and the

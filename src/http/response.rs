@@ -194,8 +194,7 @@ impl<'c> Response<'c> {
     /// Until when reads of this request's body may wait; `None` is for ever. The server's timeouts hold
     /// beside it.
     ///
-    /// It is heard by the next read. Where the connection [has no deadlines](super::Transport::deadlines)
-    /// nothing happens.
+    /// Where the connection [has no deadlines](super::Transport::deadlines) nothing happens.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
         self.wire.set_read_deadline(at);
     }
@@ -256,6 +255,7 @@ impl<'c> Response<'c> {
         let (_, incoming) = body.origin().ok_or_else(not_the_connections)?;
         self.out.push(self.wire)?;
         self.out.hand_over();
+        self.wire.without_timeouts();
         Ok(Upgraded::new(self.wire, &mut incoming.input))
     }
 }

@@ -91,7 +91,7 @@ impl<T: AsFd + Send + Sync> Transport for Stream<T> {
     }
 
     fn shutdown_write(&self) -> io::Result<()> {
-        crate::sys::shutdown_write(self.as_fd())
+        crate::sys::net::shutdown_write(self.as_fd())
     }
 
     fn deadlines(&self) -> Option<&dyn Deadlines> {

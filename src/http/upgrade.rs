@@ -5,12 +5,12 @@ use super::wire::Wire;
 use crate::source::{Outcomes, Outlet, Outlets, Piece, Sink, Source};
 use std::fmt;
 use std::io::{self, IoSlice, Read, Write};
+use std::time::Instant;
 
 /// A connection that a handler has taken over, by [`Response::upgrade`](super::Response::upgrade) or
 /// [`Response::hijack`](super::Response::hijack). It begins with the bytes that came with the request.
 ///
-/// The request's timeouts go on to hold; [deadlines](super::Response::set_read_deadline) that the
-/// handler has set, too.
+/// The server's timeouts hold no more; deadlines that the handler has set do.
 pub struct Upgraded<'u> {
     reader: UpgradedReader<'u>,
     writer: UpgradedWriter<'u>,
@@ -38,6 +38,31 @@ impl<'u> Upgraded<'u> {
     #[must_use]
     pub fn split(self) -> (UpgradedReader<'u>, UpgradedWriter<'u>) {
         (self.reader, self.writer)
+    }
+
+    /// As [`UpgradedReader::set_read_deadline`].
+    pub fn set_read_deadline(&self, at: Option<Instant>) {
+        self.reader.set_read_deadline(at);
+    }
+
+    /// As [`UpgradedWriter::set_write_deadline`].
+    pub fn set_write_deadline(&self, at: Option<Instant>) {
+        self.writer.set_write_deadline(at);
+    }
+}
+
+impl UpgradedReader<'_> {
+    /// Until when reads may wait; `None` is for ever. Where the connection
+    /// [has no deadlines](super::Transport::deadlines) nothing happens.
+    pub fn set_read_deadline(&self, at: Option<Instant>) {
+        self.wire.set_read_deadline(at);
+    }
+}
+
+impl UpgradedWriter<'_> {
+    /// Until when writes may wait, as [`UpgradedReader::set_read_deadline`].
+    pub fn set_write_deadline(&self, at: Option<Instant>) {
+        self.wire.set_write_deadline(at);
     }
 }
 

@@ -17,7 +17,6 @@ pub(super) struct Timeouts {
 /// The transport, and what the two directions have to know of each other.
 pub(super) struct Wire<'t> {
     pub(super) transport: &'t dyn Transport,
-    timeouts: Timeouts,
     /// The client waits for a 100 before it sends its body.
     waits: AtomicBool,
     /// The response has begun: there is no 100 any more.
@@ -28,6 +27,7 @@ pub(super) struct Wire<'t> {
 
 #[derive(Debug, Clone, Copy)]
 struct Until {
+    timeouts: Timeouts,
     read: Option<Instant>,
     write: Option<Instant>,
     read_set: bool,
@@ -41,11 +41,16 @@ impl<'t> Wire<'t> {
     pub(super) fn new(transport: &'t dyn Transport, timeouts: Timeouts) -> Self {
         Self {
             transport,
-            timeouts,
             waits: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             // Those of the burst before may still stand.
-            until: Mutex::new(Until { read: None, write: None, read_set: true, write_set: true }),
+            until: Mutex::new(Until {
+                timeouts,
+                read: None,
+                write: None,
+                read_set: true,
+                write_set: true,
+            }),
         }
     }
 
@@ -64,11 +69,20 @@ impl<'t> Wire<'t> {
     /// Until when reads may wait, beside the timeouts.
     pub(super) fn set_read_deadline(&self, at: Option<Instant>) {
         self.until().read = at;
+        self.before_read();
     }
 
     /// Until when writes may wait, beside the timeouts.
     pub(super) fn set_write_deadline(&self, at: Option<Instant>) {
         self.until().write = at;
+        self.before_write();
+    }
+
+    /// The connection speaks HTTP no more, and its pauses mean something else.
+    pub(super) fn without_timeouts(&self) {
+        self.until().timeouts = Timeouts::default();
+        self.before_read();
+        self.before_write();
     }
 
     /// What was set, for reads and for writes.
@@ -99,7 +113,7 @@ impl<'t> Wire<'t> {
     pub(super) fn before_read(&self) {
         let Some(deadlines) = self.transport.deadlines() else { return };
         let mut until = self.until();
-        let at = earliest(self.timeouts.read, until.read);
+        let at = earliest(until.timeouts.read, until.read);
         if at.is_some() || until.read_set {
             until.read_set = at.is_some();
             deadlines.set_read_deadline(at);
@@ -110,7 +124,7 @@ impl<'t> Wire<'t> {
     pub(super) fn before_write(&self) {
         let Some(deadlines) = self.transport.deadlines() else { return };
         let mut until = self.until();
-        let at = earliest(self.timeouts.write, until.write);
+        let at = earliest(until.timeouts.write, until.write);
         if at.is_some() || until.write_set {
             until.write_set = at.is_some();
             deadlines.set_write_deadline(at);

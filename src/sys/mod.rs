@@ -109,9 +109,3 @@ pub(crate) fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
     let (reader, writer) = io::pipe()?;
     Ok((reader.into(), writer.into()))
 }
-
-/// shutdown(2) of the direction that is written.
-#[cfg(feature = "http")]
-pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Write)?)
-}

@@ -5,6 +5,7 @@ use super::tree::Node;
 use http::Method;
 use quickcheck::{Arbitrary, Gen, TestResult, quickcheck};
 use std::collections::BTreeSet;
+use std::sync::LazyLock;
 
 fn pattern(text: &str) -> Pattern {
     Pattern::parse(text).unwrap()
@@ -31,7 +32,7 @@ fn matches(pattern: &Pattern, method: &Method, path: &str) -> bool {
 }
 
 /// All requests that the patterns of [`Drawn`] can tell apart.
-fn requests() -> Vec<(Method, String)> {
+static REQUESTS: LazyLock<Vec<(Method, String)>> = LazyLock::new(|| {
     let mut paths = vec![String::new()];
     for _ in 0..4 {
         let longer: Vec<_> = paths
@@ -47,7 +48,7 @@ fn requests() -> Vec<(Method, String)> {
     let methods = [Method::GET, Method::HEAD, Method::POST, Method::PUT];
     let all = paths.iter().flat_map(|path| methods.clone().map(|method| (method, path.clone())));
     all.collect()
-}
+});
 
 #[derive(Debug, Clone)]
 struct Drawn(String);
@@ -73,7 +74,7 @@ quickcheck! {
     fn relations_are_those_of_the_requests(a: Drawn, b: Drawn) -> bool {
         let (a, b) = (pattern(&a.0), pattern(&b.0));
         let of = |pattern: &Pattern| -> BTreeSet<_> {
-            let all = requests().into_iter().enumerate();
+            let all = REQUESTS.iter().enumerate();
             all.filter(|(_, (m, path))| matches(pattern, m, path)).map(|(n, _)| n).collect()
         };
         let (of_a, of_b) = (of(&a), of(&b));
@@ -104,20 +105,20 @@ quickcheck! {
                 patterns.push(new);
             }
         }
-        for (method, path) in requests() {
-            let all = || patterns.iter().enumerate().filter(|(_, p)| matches(p, &method, &path));
+        for (method, path) in REQUESTS.iter() {
+            let all = || patterns.iter().enumerate().filter(|(_, p)| matches(p, method, path));
             let best = all().find(|(_, p)| all().all(|(_, other)| {
                 [Relation::Same, Relation::Narrower].contains(&p.relation(other))
             }));
-            let found = tree.find(&method, &path).map(|found| found.number);
+            let found = tree.find(method, path).map(|found| found.number);
             if found != best.map(|(number, _)| number) {
                 return TestResult::error(format!("{method} {path}: {found:?}, not {best:?}"));
             }
             let mut methods = Vec::new();
-            tree.methods(&path, &mut methods);
+            tree.methods(path, &mut methods);
             let there = patterns.iter().filter_map(|p| p.method.clone().map(|m| (m, p)));
             let wanted: BTreeSet<_> = there
-                .filter(|(m, p)| matches(p, m, &path))
+                .filter(|(m, p)| matches(p, m, path))
                 .map(|(m, _)| m.to_string())
                 .collect();
             let methods: BTreeSet<_> = methods.iter().map(Method::to_string).collect();
