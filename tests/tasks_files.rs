@@ -220,9 +220,7 @@ fn who_unwinds_reads_in_place() {
             let _last = Last(file, bytes);
             panic!("on purpose");
         });
-        let JoinError::Panicked(_) = task.join().unwrap_err() else {
-            panic!("it ended")
-        };
+        let JoinError::Panicked(_) = task.join().unwrap_err() else { panic!("it ended") };
     });
 }
 
