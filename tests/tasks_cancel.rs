@@ -460,9 +460,8 @@ fn a_stream_that_was_waited_for_works_on() {
             });
             let reader = if round % 3 == 0 { reader.asleep() } else { reader };
             reader.task().unwrap().cancel();
-            match reader.join_or_unrun() {
-                Some(read) => assert!(read.unwrap_err()),
-                None => {}
+            if let Some(read) = reader.join_or_unrun() {
+                assert!(read.unwrap_err());
             }
             let writer: Arc<Stream<_>> = Arc::clone(&b);
             let writer =
