@@ -148,9 +148,7 @@ fn a_worker_that_does_not_hear_of_the_end_leaves_its_tasks_later() {
         assert!(!blocks.is_finished() && !other.is_finished());
         go.send(()).unwrap();
         let JoinError::NotRun(_) = other.join().unwrap_err() else { panic!("it ran") };
-        let JoinError::NotJoined(_) = blocks.join().unwrap_err() else {
-            panic!("it ended")
-        };
+        let JoinError::NotJoined(_) = blocks.join().unwrap_err() else { panic!("it ended") };
     });
 }
 
