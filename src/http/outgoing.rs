@@ -395,9 +395,4 @@ impl Outgoing {
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.state, State::Length(_) | State::Close)
     }
-
-    /// Whether bytes are counted and dropped.
-    pub(super) fn discards(&self) -> bool {
-        self.state == State::Bodiless && self.is_head
-    }
 }

@@ -290,16 +290,11 @@ impl Sink for Response<'_> {
     fn outlets<'a>(&'a mut self, out: &mut Outlets<'a>) {
         let (direct, room) = (out.direct(), self.out.room());
         let from = out.len();
-        let outlet = if self.out.discards() {
-            Outlet::Discard { max: room }
-        } else {
-            let passes = self.passes(direct);
-            match self.wire.transport.outlet().filter(|_| passes) {
-                Some(outlet) => outlet,
-                None => Outlet::Opaque { to: self, max: room },
-            }
-        };
-        out.push(outlet);
+        let passes = self.passes(direct);
+        out.push(match self.wire.transport.outlet().filter(|_| passes) {
+            Some(outlet) => outlet,
+            None => Outlet::opaque(self),
+        });
         out.limit(from, room);
     }
 
@@ -312,8 +307,6 @@ impl Sink for Response<'_> {
             if result.is_err() {
                 self.out.give_up();
             }
-        } else if self.out.discards() {
-            self.out.passed(out.moved_since(from));
         }
         result
     }
