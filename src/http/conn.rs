@@ -227,8 +227,7 @@ impl Session {
             (options.report)(&Failure { method, uri, cause: trouble.cause() });
         }
         if !self.outgoing.is_open() {
-            // The client must not take what it has got for all of the body.
-            self.outgoing.give_up();
+            // Unfinished, so that the client does not take what it has got for all of the body.
             return Ok(Then::Close);
         }
         self.refuse_with(wire, fault.unwrap_or(FAILED))
