@@ -7,6 +7,7 @@
 //! | fewer bytes than were promised (`exact`, `copy_n`) | `UnexpectedEof` |
 //! | a writer that takes nothing more | `WriteZero` |
 //! | a record longer than allowed | `InvalidData` |
+//! | the body of an HTTP request is malformed | `InvalidData` |
 //! | a reader or writer that claims more bytes than it was given | `InvalidData` |
 //! | the other end is gone | `BrokenPipe` |
 //! | closed by this end | `NotConnected` |
@@ -14,6 +15,8 @@
 //! | what is no address | `InvalidInput` |
 //! | a wait that might never end, begun while the thread unwinds | `Deadlock` |
 //! | the same file on both ends of a copy | `InvalidInput` |
+//! | an HTTP response asked for what it cannot do any more | `InvalidInput` |
+//! | a stream that cannot end one direction alone | `Unsupported` |
 //! | a seek to nowhere, a write at an offset of an append-only file, more asked for than fits | `InvalidInput` |
 //!
 //! Errors of the system pass through with their number; nothing is ever reported as `Interrupted`.
@@ -184,4 +187,79 @@ pub(crate) fn no_end_to_seek_from() -> io::Error {
 pub(crate) fn buffer_too_small(min: usize, len: usize) -> io::Error {
     let text = format!("at least {min} bytes were asked for, in a buffer of {len}");
     io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+#[cfg(feature = "http")]
+pub(crate) use self::of_http::*;
+
+/// Those of the HTTP server.
+#[cfg(feature = "http")]
+mod of_http {
+    use std::fmt;
+    use std::io::{Error, ErrorKind};
+
+    pub(crate) fn malformed_body(why: &str) -> Error {
+        Error::new(ErrorKind::InvalidData, format!("the body of the request is malformed: {why}"))
+    }
+
+    pub(crate) fn body_cut_off() -> Error {
+        let text = "the connection ended before the body of the request did";
+        Error::new(ErrorKind::UnexpectedEof, text)
+    }
+
+    pub(crate) fn body_too_large() -> Error {
+        let text = "the body of the request is larger than allowed";
+        Error::new(ErrorKind::FileTooLarge, text)
+    }
+
+    pub(crate) fn no_half_close() -> Error {
+        Error::new(ErrorKind::Unsupported, "the stream cannot end one direction alone")
+    }
+
+    pub(crate) fn head_sent() -> Error {
+        Error::new(ErrorKind::InvalidInput, "the head of the response was sent already")
+    }
+
+    pub(crate) fn no_body(status: impl fmt::Display) -> Error {
+        let text = format!("a response of status {status} has no body");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn not_a_final_status(status: impl fmt::Display) -> Error {
+        let text = format!("{status} is not the status of a response");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn not_interim(status: impl fmt::Display) -> Error {
+        let text = format!("{status} is not a status to be told ahead of a response");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn bad_field(what: &str, why: &dyn fmt::Display) -> Error {
+        Error::new(ErrorKind::InvalidInput, format!("{what} of a response: {why}"))
+    }
+
+    pub(crate) fn body_incomplete(missing: u64) -> Error {
+        let text = format!("the response lacks {missing} bytes of its Content-Length");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn bad_pattern(pattern: &str, why: &str) -> Error {
+        Error::new(ErrorKind::InvalidInput, format!("{pattern:?} is no pattern: {why}"))
+    }
+
+    pub(crate) fn patterns_conflict(new: &str, old: &str, why: &str) -> Error {
+        let text = format!("the patterns {new:?} and {old:?} conflict: {why}");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn not_as_declared(written: u64, declared: u64) -> Error {
+        let text = format!("{written} bytes of a Content-Length of {declared} were written");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
+
+    pub(crate) fn cannot_take_over(why: &str) -> Error {
+        let text = format!("the connection cannot be taken over: {why}");
+        Error::new(ErrorKind::InvalidInput, text)
+    }
 }

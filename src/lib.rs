@@ -40,6 +40,10 @@
 //!   that cost less than threads, for which they block no thread.
 //! * [`source`]: what streams say of themselves. Needed only for types of your own.
 #![cfg_attr(
+    feature = "http",
+    doc = "* [`http`]: an HTTP/1.1 server, whose handlers read and write."
+)]
+#![cfg_attr(
     feature = "iotest",
     doc = "* [`iotest`]: readers and writers that misbehave, to test yours with."
 )]
@@ -68,6 +72,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
+//! | `http` | an HTTP/1.1 server: handlers, a mux, bodies and responses as streams |
 //! | `iotest` | misbehaving readers and writers, and checks, for your own tests |
 //!
 //! A feature adds API and never changes behaviour.
@@ -85,6 +90,9 @@
 pub mod adapters;
 pub mod copy;
 mod error;
+#[cfg(feature = "http")]
+#[cfg_attr(docsrs, doc(cfg(feature = "http")))]
+pub mod http;
 #[cfg(any(test, feature = "iotest"))]
 pub mod iotest;
 pub mod net;

@@ -9,17 +9,19 @@
 //! uses std's neither loses a wake to us nor costs us one. A thread that runs tasks
 //! [installs](install) a [`Hook`], and what is parked then is the task.
 
+mod spin;
 mod turn;
 
+pub(crate) use self::spin::spin_until;
 pub(crate) use self::turn::{Turn, Turns};
 
 use crate::sys::{self, Event, Watch};
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -40,18 +42,13 @@ impl Unparker {
     /// That of the thread itself, whatever runs on it: it ends [`park_in_place`].
     pub(crate) fn of_thread() -> Self {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
-        let waker = OWN.try_with(|own| Waker::from(Arc::clone(&own.permit)));
+        let waker = PERMIT.try_with(|permit| Waker::from(Arc::clone(permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
     }
 
     /// Leaves the permit.
     pub(crate) fn unpark(&self) {
         self.0.wake_by_ref();
-    }
-
-    /// Whether both wake the same flow of control, as far as that can be told.
-    pub(crate) fn wakes_as(&self, other: &Self) -> bool {
-        self.0.will_wake(&other.0)
     }
 }
 
@@ -85,7 +82,7 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
     }
     // A destructor of another thread-local may wait after ours is gone. Nobody can wake it, but
     // its loop asks again after each return.
-    if OWN.try_with(|own| own.permit.wait(deadline)).is_err() {
+    if PERMIT.try_with(|permit| permit.wait(deadline)).is_err() {
         let pause = Duration::from_millis(1);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         thread::sleep(left.map_or(pause, |left| left.min(pause)));
@@ -115,7 +112,7 @@ pub(crate) fn park_in_place(
     watches: &mut [Watch<'_>],
     deadline: Option<Instant>,
 ) -> io::Result<()> {
-    OWN.try_with(|own| own.poll(watches, deadline)).unwrap_or_else(|_| {
+    PERMIT.try_with(|permit| permit.poll(watches, deadline)).unwrap_or_else(|_| {
         let soon = Instant::now() + Duration::from_millis(1);
         sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))
     })
@@ -191,7 +188,7 @@ impl Drop for Installed {
 
 thread_local! {
     static HOOKS: RefCell<Vec<Rc<dyn Hook>>> = const { RefCell::new(Vec::new()) };
-    static OWN: Own = Own::default();
+    static PERMIT: Arc<Permit> = Arc::new(Permit::new());
 }
 
 /// A copy, for the list must be free while the hook runs other flows of control.
@@ -211,45 +208,56 @@ const WOKEN: u8 = 2;
 /// The owner sleeps in poll(2), where its event reaches it.
 const POLLING: u8 = 3;
 
-/// What a thread parks with.
-#[derive(Default)]
-struct Own {
-    permit: Arc<Permit>,
-    /// Made at the first poll.
-    event: OnceCell<Arc<Event>>,
-}
-
 /// The permit of one thread. Only its owner waits on it.
-#[derive(Default)]
 struct Permit {
     state: AtomicU8,
     // Held from the change to ASLEEP until the sleep itself, so that a waker that has seen
     // ASLEEP and then got the lock notifies somebody who sleeps.
     lock: Mutex<()>,
     woken: Condvar,
-    /// That of the owner, which is closed when he ends, whoever keeps the permit.
-    event: OnceLock<Weak<Event>>,
+    /// Made at the first poll. A waker shares the permit, so the event outlives its owner.
+    event: OnceLock<Event>,
 }
 
-impl Own {
+impl Permit {
+    fn new() -> Self {
+        Self {
+            state: AtomicU8::new(IDLE),
+            lock: Mutex::new(()),
+            woken: Condvar::new(),
+            event: OnceLock::new(),
+        }
+    }
+
+    fn take(&self) -> bool {
+        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
     fn poll(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-        let Some(event) = self.event() else {
-            // No descriptor is left. A waker is heard all the same, a little later.
-            let soon = Instant::now() + DEAF;
-            if self.permit.take() {
-                return Ok(());
-            }
-            return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
+        let event = match self.event.get() {
+            Some(event) => event,
+            None => match Event::new() {
+                // Only the owner comes here.
+                Ok(made) => self.event.get_or_init(|| made),
+                // No descriptor is left. A waker is heard all the same, a little later.
+                Err(_) => {
+                    let soon = Instant::now() + DEAF;
+                    if self.take() {
+                        return Ok(());
+                    }
+                    return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
+                }
+            },
         };
-        let state = &self.permit.state;
-        // Whoever sees this sees the event too.
-        let sleep = state.compare_exchange(IDLE, POLLING, Ordering::Release, Ordering::Relaxed);
+        // With release: a waker that sees POLLING must see the event, too.
+        let sleep =
+            self.state.compare_exchange(IDLE, POLLING, Ordering::Release, Ordering::Relaxed);
         if sleep.is_err() {
-            state.swap(IDLE, Ordering::Acquire);
+            self.state.swap(IDLE, Ordering::Acquire);
             return Ok(());
         }
         let result = sys::poll_with(watches, event, deadline);
-        state.swap(IDLE, Ordering::Acquire);
+        self.state.swap(IDLE, Ordering::Acquire);
         // A waker may still be on its way to the event: then the next poll ends for no reason.
         if result? {
             event.clear();
@@ -257,27 +265,12 @@ impl Own {
         Ok(())
     }
 
-    fn event(&self) -> Option<&Event> {
-        if self.event.get().is_none() {
-            let event = Arc::new(Event::new().ok()?);
-            self.permit.event.get_or_init(|| Arc::downgrade(&event));
-            self.event.get_or_init(|| event);
-        }
-        self.event.get().map(Arc::as_ref)
-    }
-}
-
-impl Permit {
-    fn take(&self) -> bool {
-        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
     fn wait(&self, deadline: Option<Instant>) {
         if self.take() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return;
         }
         // A waker that finds the owner spinning needs no system call, nor does the owner.
-        spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
+        spin::spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
         let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         let sleep = self.state.compare_exchange(IDLE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
         if sleep.is_err() {
@@ -316,50 +309,13 @@ impl Wake for Permit {
                 self.woken.notify_one();
             }
             POLLING => {
-                if let Some(event) = self.event.get().and_then(Weak::upgrade) {
+                if let Some(event) = self.event.get() {
                     event.signal();
                 }
             }
             _ => {}
         }
     }
-}
-
-/// Looks for `ready` as long as that is cheaper than to park, and says whether it has come. Not
-/// at all where whoever is to bring it needs this processor: in a task, or if it is the only one.
-pub(crate) fn spin_until(ready: impl FnMut() -> bool) -> bool {
-    hook().is_none() && spin(ready)
-}
-
-/// About what a sleep and a wake cost the two threads where a processor has to be roused for it.
-/// To spin for that long is never worse than twice the better choice.
-const SPIN: Duration = Duration::from_micros(15);
-
-fn spin(mut ready: impl FnMut() -> bool) -> bool {
-    if alone() {
-        return false;
-    }
-    let mut start = None;
-    loop {
-        // How long a pause is differs twentyfold between processors, and a look at the clock is
-        // as long as several.
-        for _ in 0..32 {
-            std::hint::spin_loop();
-            if ready() {
-                return true;
-            }
-        }
-        if start.get_or_insert_with(Instant::now).elapsed() > SPIN {
-            return false;
-        }
-    }
-}
-
-fn alone() -> bool {
-    static ALONE: OnceLock<bool> = OnceLock::new();
-    *ALONE.get_or_init(|| {
-        cfg!(miri) || thread::available_parallelism().map_or(true, |n| n.get() == 1)
-    })
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::fmt;
 use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -61,11 +61,10 @@ struct Inner {
     scratch: Cell<Vec<Happening>>,
 }
 
-/// The permit of the thread, and how to reach it in its poll. Streams may keep it long after, but
-/// not the backend's descriptors with it.
+/// The permit of the thread, and how to reach it in its poll.
 struct Bell {
     state: AtomicU8,
-    registry: Weak<Registry>,
+    registry: Arc<Registry>,
 }
 
 const RUNNING: u8 = 0;
@@ -87,7 +86,7 @@ impl Local {
         }
         let registry = Registry::new(false)?;
         let state = AtomicU8::new(RUNNING);
-        let bell = Arc::new(Bell { state, registry: Arc::downgrade(&registry) });
+        let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
         let hook = install(Rc::clone(&inner) as Rc<dyn Hook>);
         let here = here::enter(Arc::clone(&inner.registry));
@@ -163,9 +162,7 @@ impl Wake for Bell {
 
     fn wake_by_ref(self: &Arc<Self>) {
         if self.state.swap(WOKEN, Ordering::Release) == POLLING {
-            if let Some(registry) = self.registry.upgrade() {
-                registry.backend.wake();
-            }
+            self.registry.backend.wake();
         }
     }
 }

@@ -31,7 +31,7 @@ pub use self::local::Local;
 pub use self::poller::{Backend, Builder, Event, Events, Poller};
 pub(crate) use self::registry::{Desc, Registry};
 pub(crate) use self::side::Side;
-pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, withdraw};
+pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, wait_from, withdraw};
 pub(crate) use self::word::State;
 
 use std::io;

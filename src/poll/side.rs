@@ -5,7 +5,7 @@ use super::word::{State, Word};
 use crate::error;
 use crate::park::{Turn, Turns, Unparker};
 use std::io;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// See the [module](self). Whoever waits for an event has the direction to himself: callers
@@ -122,24 +122,35 @@ impl Side {
     /// Announces the running flow of control as waiting from the state that `seen` tells; `false`
     /// if something has happened since.
     pub(crate) fn park(&self, seen: State, me: &Unparker) -> bool {
-        {
-            let mut place = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
-            if !place.as_ref().is_some_and(|there| there.wakes_as(me)) {
-                *place = Some(me.clone());
-            }
+        let former = self.waiter().replace(me.clone());
+        drop(former);
+        let parked = self.word.park(seen);
+        if !parked {
+            self.vacate();
         }
-        self.word.park(seen)
+        parked
     }
 
     pub(crate) fn unpark(&self) {
         self.word.unpark();
+        self.vacate();
+    }
+
+    /// A stream that kept its last waiter would keep alive all that wakes him, descriptors among
+    /// it, for as long as it is there itself.
+    fn vacate(&self) {
+        let gone = self.waiter().take();
+        drop(gone);
     }
 
     fn wake(&self) {
-        let place = self.waiter.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(waiter) = &*place {
+        if let Some(waiter) = &*self.waiter() {
             waiter.unpark();
         }
+    }
+
+    fn waiter(&self) -> MutexGuard<'_, Option<Unparker>> {
+        self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +159,27 @@ impl Side {
 mod tests {
     use super::*;
     use std::io::ErrorKind;
+    use std::sync::Arc;
+    use std::task::{Wake, Waker};
     use std::thread;
+
+    #[test]
+    fn who_has_waited_is_let_go() {
+        struct Nobody;
+        impl Wake for Nobody {
+            fn wake(self: Arc<Self>) {}
+        }
+        let nobody = Arc::new(Nobody);
+        let me = Unparker::from(Waker::from(Arc::clone(&nobody)));
+        let side = Side::new();
+        let dry = side.word().drained(side.begin().unwrap().seen).expect("nothing came");
+        assert!(side.park(dry, &me));
+        side.unpark();
+        assert_eq!(Arc::strong_count(&nobody), 2, "that of `me` is left");
+        side.ready(false);
+        assert!(!side.park(dry, &me), "an event came");
+        assert_eq!(Arc::strong_count(&nobody), 2);
+    }
 
     #[test]
     fn who_queues_does_not_hide_a_deadline_from_who_has_the_turn() {

@@ -111,6 +111,25 @@ pub(crate) fn wait(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Res
     result
 }
 
+/// As [`wait`], for a stream alone, whose caller has found nothing in this `round`.
+///
+/// # Errors
+///
+/// As [`wait`].
+pub(crate) fn wait_from(
+    wait: &mut Wait<'_>,
+    round: Round,
+    until: Option<Instant>,
+) -> io::Result<()> {
+    let Some(side) = wait.side().filter(|side| side.park(round.seen, &Unparker::current())) else {
+        return Ok(());
+    };
+    let deadline = [round.deadline, until].into_iter().flatten().min();
+    let result = park(std::slice::from_mut(wait), deadline);
+    side.unpark();
+    result
+}
+
 /// Waits for `length`, for what no descriptor tells of. Events of the side are no reason to go on.
 ///
 /// # Errors

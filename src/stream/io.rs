@@ -4,7 +4,7 @@
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
 use crate::park;
-use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait};
+use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait};
 use crate::task;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
@@ -212,25 +212,24 @@ impl<T: AsFd> Inner<T> {
         until: Option<Instant>,
         mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
     ) -> Result<(R, State)> {
-        let mut waits = [Wait::new(self.as_fd(), what, Some(&self.desc))];
         let fd = self.as_fd();
+        let mut wait = Wait::new(fd, what, Some(&self.desc));
         loop {
-            let round = side.begin()?;
+            let mut round = side.begin()?;
             // Where the wait was by poll(2) no event need have come.
-            let fired = std::mem::take(&mut waits[0].fired);
+            let fired = std::mem::take(&mut wait.fired);
             if round.seen.is_ready() || fired || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => return done.map(|done| (done, round.seen)),
                 }
-                if side.word().drained(round.seen).is_none() {
-                    continue;
-                }
+                let Some(dry) = side.word().drained(round.seen) else { continue };
+                round.seen = dry;
             }
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
-            wait(&mut waits, until)?;
+            wait_from(&mut wait, round, until)?;
         }
     }
 }

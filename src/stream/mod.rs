@@ -195,6 +195,18 @@ impl<T: AsFd> Stream<T> {
     pub fn close(&self) {
         self.inner.desc().close();
     }
+
+    /// As [`Source::piece`], for one who knows that nobody else reads.
+    #[cfg(feature = "http")]
+    pub(crate) fn next_piece(&self) -> Piece<'_> {
+        self.inner.piece()
+    }
+
+    /// As [`Sink::outlets`], for one who knows that nobody else writes.
+    #[cfg(feature = "http")]
+    pub(crate) fn next_outlet(&self) -> Outlet<'_> {
+        self.inner.outlet()
+    }
 }
 
 impl<T: AsFd> Deadlines for Stream<T> {

@@ -48,6 +48,12 @@ pub(crate) fn listen(fd: BorrowedFd<'_>, backlog: Option<u32>) -> io::Result<()>
     Ok(rustix::net::listen(fd, backlog)?)
 }
 
+/// shutdown(2) of the direction that is written.
+#[cfg(feature = "http")]
+pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Write)?)
+}
+
 /// connect(2); `false` if it goes on by itself, until the socket can be written.
 pub(crate) fn connect(fd: BorrowedFd<'_>, address: &impl SocketAddrArg) -> io::Result<bool> {
     retry(|| gate(Call::Connect, 1))?;

@@ -1,0 +1,13 @@
+//! Handlers around handlers.
+
+mod access_log;
+mod limit_body;
+mod redirect;
+mod strip_prefix;
+mod timeout;
+
+pub use self::access_log::AccessLog;
+pub use self::limit_body::LimitBody;
+pub use self::redirect::{Redirect, redirect};
+pub use self::strip_prefix::StripPrefix;
+pub use self::timeout::Timeout;

@@ -1,0 +1,298 @@
+//! The life of a connection.
+
+use super::body::Body;
+use super::failure::{self, Cause, Failure};
+use super::handler::{Handler, Request};
+use super::head::{self, Head, Search};
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use super::refusal::Refusal;
+use super::reply::After;
+use super::response::Response;
+use super::server::Options;
+use super::transport::Transport;
+use super::wire::Wire;
+use crate::error;
+use http::request::Parts;
+use http::{Method, StatusCode, Version};
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+/// What a connection that is being served needs, and an idle one does not.
+#[derive(Debug)]
+pub(super) struct Session {
+    incoming: Incoming,
+    outgoing: Outgoing,
+    /// The head of the last request, for the room that it takes.
+    spare: Option<Parts>,
+    /// Requests were served on this connection.
+    used: bool,
+}
+
+/// Why nothing more is served now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// All that has come was answered, and the answers were sent. More may come.
+    Idle,
+    Closed,
+}
+
+/// What follows a request.
+enum Then {
+    Next,
+    Close,
+    /// Close, although the client may be sending.
+    Refuse,
+}
+
+impl Session {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            incoming: Incoming::new(options.limits),
+            outgoing: Outgoing::new(options.clock),
+            spare: None,
+            used: false,
+        }
+    }
+
+    /// Waits for a request and serves it, and those that have come with it.
+    pub(super) fn burst(
+        &mut self,
+        options: &Options,
+        handler: &dyn Handler,
+        transport: &dyn Transport,
+    ) -> io::Result<End> {
+        let wire = Wire::new(transport, options.timeouts);
+        let mut first = true;
+        loop {
+            let then = match self.head(options, &wire, first)? {
+                Next::Head(head, parts) => self.exchange(options, handler, &wire, head, parts)?,
+                Next::Refused(why) => self.refuse(&wire, why)?,
+                Next::End(end) => return Ok(end),
+            };
+            (first, self.used) = (false, true);
+            match then {
+                Then::Next => {}
+                Then::Close => {
+                    self.outgoing.flush_pending(&wire)?;
+                    return Ok(End::Closed);
+                }
+                Then::Refuse => {
+                    self.outgoing.flush_pending(&wire)?;
+                    linger(&wire, options.linger);
+                    return Ok(End::Closed);
+                }
+            }
+        }
+    }
+
+    /// Reads the next head. Before it waits, it sends what is pending.
+    fn head(&mut self, options: &Options, wire: &Wire<'_>, first: bool) -> io::Result<Next> {
+        let mut search = Search::default();
+        let mut due = if self.used { None } else { after(options.head_timeout) };
+        loop {
+            let input = &mut self.incoming.input;
+            let found = match search.find(input.bytes(), &options.limits) {
+                Ok(found) => found,
+                Err(why) => return Ok(Next::Refused(why)),
+            };
+            if let Some(found) = found {
+                let mut parts =
+                    self.spare.take().unwrap_or_else(|| http::Request::new(()).into_parts().0);
+                parts.headers.clear();
+                parts.extensions.clear();
+                let head = head::parse(input.bytes(), &found, &mut parts);
+                input.consume(found.fields.end);
+                return Ok(head.map_or_else(Next::Refused, |head| Next::Head(head, parts)));
+            }
+            self.outgoing.flush_pending(wire)?;
+            let empty = input.is_empty();
+            if empty && !first {
+                input.trim();
+                return Ok(Next::End(End::Idle));
+            }
+            if !empty && due.is_none() {
+                due = after(options.head_timeout);
+            }
+            let idle = empty && self.used;
+            let until = if idle { after(options.idle_timeout) } else { due };
+            match input.fill(|buf| wire.read_until(buf, until)) {
+                // Whoever leaves in the middle of a head will not hear an answer.
+                Ok(0) => return Ok(Next::End(End::Closed)),
+                Ok(_) => {}
+                Err(e) if idle && e.kind() == io::ErrorKind::TimedOut => {
+                    return Ok(Next::End(End::Closed));
+                }
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Has the request answered whose head was read.
+    fn exchange(
+        &mut self,
+        options: &Options,
+        handler: &dyn Handler,
+        wire: &Wire<'_>,
+        head: Head,
+        parts: Parts,
+    ) -> io::Result<Then> {
+        let Self { incoming, outgoing, .. } = self;
+        incoming.begin(head.framing);
+        // What follows CONNECT may be meant for somebody else.
+        let stays = head.keep_alive && parts.method != Method::CONNECT;
+        let after = if stays { After::KeepAlive } else { After::Close };
+        outgoing.begin(&parts.method, parts.version, after);
+        if let Some(limit) = options.body {
+            incoming.limit(limit);
+            if let Some(why) = incoming.fault() {
+                return self.refuse_with(wire, why);
+            }
+        }
+        // The client may wait for earlier answers before it sends the body.
+        if !incoming.has_arrived() {
+            outgoing.push(wire)?;
+        }
+        wire.begin(head.expects && incoming.input.is_empty());
+
+        let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
+        let mut response = Response::new(wire, outgoing);
+        let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
+        let (parts, _) = request.into_parts();
+
+        // Better said at once: the connection cannot be used again.
+        let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
+        let unsent = !incoming.is_done() && wire.is_waited_for();
+        if too_much || incoming.fault().is_some() || unsent {
+            outgoing.after = After::Close;
+        }
+        let result = match result {
+            Ok(Ok(())) => outgoing.finish(wire).map_err(Trouble::Error),
+            Ok(Err(error)) => Err(Trouble::Error(error)),
+            Err(panic) => Err(Trouble::Panic(panic)),
+        };
+        let then = match result {
+            Ok(()) => self.settle(options, wire),
+            Err(trouble) => self.fail(options, wire, &parts, trouble),
+        };
+        self.spare = Some(parts);
+        then
+    }
+
+    /// The response is finished: what becomes of the rest of the request?
+    fn settle(&mut self, options: &Options, wire: &Wire<'_>) -> io::Result<Then> {
+        let Self { incoming, outgoing, .. } = self;
+        if outgoing.taken_over() {
+            return Ok(Then::Close);
+        }
+        if outgoing.after == After::Close {
+            let clean = incoming.is_done() && incoming.input.is_empty();
+            return Ok(if clean { Then::Close } else { Then::Refuse });
+        }
+        if incoming.is_done() {
+            return Ok(Then::Next);
+        }
+        if !incoming.has_arrived() {
+            outgoing.push(wire)?;
+        }
+        Ok(if incoming.drain(wire, options.drain) { Then::Next } else { Then::Refuse })
+    }
+
+    /// The handler has failed.
+    fn fail(
+        &mut self,
+        options: &Options,
+        wire: &Wire<'_>,
+        parts: &Parts,
+        trouble: Trouble,
+    ) -> io::Result<Then> {
+        if let Trouble::Error(error) = &trouble {
+            self.incoming.note(error);
+        }
+        let broken = self.incoming.is_broken() || self.outgoing.is_broken();
+        // Nobody else can tell what became of a connection that was taken over.
+        let over = |error: &io::Error| self.outgoing.taken_over() && is_connections(error);
+        let fault = match trouble {
+            // It is the connection's own, as far as can be told.
+            Trouble::Error(error) if broken || over(&error) || error::is_cancelled(&error) => {
+                return Err(error);
+            }
+            Trouble::Error(_) => self.incoming.fault(),
+            Trouble::Panic(_) => None,
+        };
+        if fault.is_none() {
+            let Parts { method, uri, .. } = parts;
+            (options.report)(&Failure { method, uri, cause: trouble.cause() });
+        }
+        if !self.outgoing.is_open() {
+            // Unfinished, so that the client does not take what it has got for all of the body.
+            return Ok(Then::Close);
+        }
+        self.refuse_with(wire, fault.unwrap_or(FAILED))
+    }
+
+    /// Answers a request that could not be read.
+    fn refuse(&mut self, wire: &Wire<'_>, why: Refusal) -> io::Result<Then> {
+        self.outgoing.begin(&Method::GET, Version::HTTP_11, After::Close);
+        self.refuse_with(wire, why)
+    }
+
+    fn refuse_with(&mut self, wire: &Wire<'_>, why: Refusal) -> io::Result<Then> {
+        self.outgoing.clear();
+        self.outgoing.after = After::Close;
+        Response::new(wire, &mut self.outgoing).error(why.status, why.why)?;
+        self.outgoing.finish(wire)?;
+        Ok(Then::Refuse)
+    }
+}
+
+const FAILED: Refusal =
+    Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server has failed at this");
+
+/// What came instead of a request, or one.
+#[expect(clippy::large_enum_variant, reason = "a box for each request would cost more")]
+enum Next {
+    Head(Head, Parts),
+    Refused(Refusal),
+    End(End),
+}
+
+/// How a handler has failed.
+enum Trouble {
+    Error(io::Error),
+    Panic(Box<dyn Any + Send>),
+}
+
+impl Trouble {
+    fn cause(&self) -> Cause<'_> {
+        match self {
+            Self::Error(error) => Cause::Error(error),
+            Self::Panic(payload) => Cause::Panic(failure::message(&**payload)),
+        }
+    }
+}
+
+/// Whether `error` tells of a connection that has ended.
+fn is_connections(error: &io::Error) -> bool {
+    use io::ErrorKind::*;
+    matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | TimedOut | UnexpectedEof
+    )
+}
+
+fn after(timeout: Option<Duration>) -> Option<Instant> {
+    Instant::now().checked_add(timeout?)
+}
+
+/// Reads what still comes, for a while, so that the client gets to read what was said to it.
+fn linger(wire: &Wire<'_>, time: Duration) {
+    if wire.transport.deadlines().is_none() || wire.transport.shutdown_write().is_err() {
+        return;
+    }
+    let until = after(Some(time));
+    let mut scrap = [0; 4096];
+    while matches!(wire.read_until(&mut scrap, until), Ok(1..)) {}
+}
