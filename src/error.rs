@@ -154,6 +154,10 @@ pub(crate) fn no_runtime() -> io::Error {
     io::Error::new(io::ErrorKind::NotConnected, "the runtime takes no more tasks")
 }
 
+pub(crate) fn runtime_ended() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the runtime has ended before the task")
+}
+
 pub(crate) fn no_memory(wanted: usize) -> io::Error {
     let text = format!("no memory for {wanted} bytes that wait in a pipe");
     io::Error::new(io::ErrorKind::OutOfMemory, text)

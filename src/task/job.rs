@@ -3,6 +3,7 @@
 use super::JoinError;
 use super::office::Office;
 use super::permit::Permit;
+use crate::error;
 use crate::park::Unparker;
 use std::io;
 use std::mem;
@@ -75,6 +76,9 @@ pub(super) trait Run: Send + Sync {
 
     /// It is never carried out, and this is why.
     fn refuse(&self, why: io::Error);
+
+    /// It has begun and is never carried on.
+    fn abandon(&self);
 
     fn waker(self: Arc<Self>) -> Waker;
 }
@@ -180,6 +184,14 @@ where
         if let Some(f) = self.start() {
             discard(f);
             self.end(Err(JoinError::NotRun(why)));
+        }
+    }
+
+    fn abandon(&self) {
+        let running = matches!(self.state().stage, Stage::Running(_));
+        // The running task alone could change that, and it is not to.
+        if running {
+            self.end(Err(JoinError::NotJoined(error::runtime_ended())));
         }
     }
 

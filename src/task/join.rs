@@ -82,8 +82,8 @@ pub enum JoinError {
     /// The task was never run: it was cancelled before it began, or there was no stack for it,
     /// or no runtime.
     NotRun(io::Error),
-    /// The caller had to stop waiting: it was cancelled itself, or unwinds from a panic. The task
-    /// goes on.
+    /// The caller had to stop waiting: it was cancelled itself, or unwinds from a panic, and the
+    /// task goes on; or the task's runtime has ended without it (`TimedOut`).
     NotJoined(io::Error),
 }
 

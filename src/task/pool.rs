@@ -70,7 +70,7 @@ impl Pool {
             thread.spawn(move || {
                 let mut attendance = attendance;
                 match worker::begin(Arc::clone(&office), pool) {
-                    Ok(at_work) => attendance.1 = at_work.worker.serve(),
+                    Ok(at_work) => attendance.1 = at_work.finish(),
                     // Who comes is told that nobody works here.
                     Err(_) => worker::refuse_all(&office),
                 }
@@ -160,7 +160,8 @@ impl Pool {
             let wait = match ending.deadline {
                 None => self.ended.wait(ending).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
-                    let left = (at + GRACE).saturating_duration_since(Instant::now());
+                    let until = at.checked_add(GRACE).unwrap_or(at);
+                    let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break;
                     }
