@@ -102,15 +102,10 @@ impl Table {
         self.slots.iter().filter_map(|slot| slot.job.as_ref())
     }
 
-    /// Lets go of all tasks, with their stacks and whatever lies on them. Returns those that have
-    /// begun, and those that have not; the root, which has no end, is not among them.
-    pub(super) fn leak(&mut self) -> (Vec<Arc<dyn Run>>, Vec<Arc<dyn Run>>) {
-        let (mut begun, mut fresh) = (Vec::new(), Vec::new());
-        for slot in mem::take(&mut self.slots).into_iter().skip(1) {
-            if let Some(job) = slot.job {
-                if slot.carrier.is_some() { &mut begun } else { &mut fresh }.push(job);
-            }
-        }
-        (begun, fresh)
+    /// Lets go of all tasks, with their stacks and whatever lies on them: each, and whether it has
+    /// begun. The root, which has no end, is not among them.
+    pub(super) fn leak(&mut self) -> Vec<(Arc<dyn Run>, bool)> {
+        let slots = mem::take(&mut self.slots).into_iter().skip(1);
+        slots.filter_map(|slot| slot.job.map(|job| (job, slot.carrier.is_some()))).collect()
     }
 }

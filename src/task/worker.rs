@@ -443,11 +443,12 @@ impl Worker {
         for carrier in self.idle.take() {
             end(self, carrier);
         }
-        let (begun, fresh) = self.table.borrow_mut().leak();
-        fresh.into_iter().for_each(|job| job.refuse(error::no_runtime()));
-        begun.iter().for_each(|job| job.abandon());
+        let left = self.table.borrow_mut().leak();
+        for (job, begun) in &left {
+            if *begun { job.abandon() } else { job.refuse(error::no_runtime()) }
+        }
         self.office.registry.evict();
-        begun.len()
+        left.into_iter().filter(|(_, begun)| *begun).count()
     }
 }
 
