@@ -13,15 +13,16 @@ mod turn;
 
 pub(crate) use self::turn::{Turn, Turns};
 
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Condvar, Mutex, thread, thread_local};
 use crate::sys::{self, Event, Watch};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::task::{Wake, Waker};
-use std::thread;
+use std::thread::available_parallelism;
 use std::time::{Duration, Instant};
 
 /// Wakes one flow of control: leaves it the permit, and ends its park if it is parked.
@@ -146,7 +147,7 @@ pub(crate) fn spend(cost: u32) {
 
 /// Another flow of control has its turn.
 pub(crate) fn refill() {
-    LEFT.set(BUDGET);
+    LEFT.with(|left| left.set(BUDGET));
 }
 
 /// Makes `hook` answer for this thread until the guard is dropped, and then the one before it
@@ -337,11 +338,14 @@ fn spin(mut ready: impl FnMut() -> bool) -> bool {
 fn alone() -> bool {
     static ALONE: OnceLock<bool> = OnceLock::new();
     *ALONE.get_or_init(|| {
-        cfg!(miri) || thread::available_parallelism().map_or(true, |n| n.get() == 1)
+        cfg!(miri)
+            || cfg!(aqueduct_shuttle)
+            || available_parallelism().map_or(true, |n| n.get() == 1)
     })
 }
 
 #[cfg(test)]
+#[cfg(not(aqueduct_shuttle))]
 mod tests {
     use super::*;
     use std::sync::atomic::AtomicUsize;

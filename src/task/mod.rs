@@ -65,6 +65,8 @@ mod bell;
 mod carrier;
 mod job;
 mod join;
+#[cfg(all(test, aqueduct_shuttle))]
+mod models;
 mod office;
 mod permit;
 mod pool;

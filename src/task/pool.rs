@@ -4,11 +4,11 @@ use super::job::{Core, Job, Join, Run};
 use super::office::{Office, Post};
 use super::worker::{self, Worker};
 use crate::error;
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A function of more bytes is kept apart from its job.

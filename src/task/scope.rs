@@ -6,12 +6,12 @@ use super::join::{JoinError, JoinHandle};
 use super::{runtime, worker};
 use crate::error;
 use crate::park::{Unparker, park_until};
+use crate::sync::{Mutex, MutexGuard, thread};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 
 /// A place to spawn tasks that borrow from outside; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {

@@ -10,6 +10,7 @@ use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
 use crate::poll::{self, Entered, Happening};
+use crate::sync::{thread, thread_local};
 use crate::sys::overflow::{self, SignalStack};
 use crate::sys::{self, Watch};
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The place of what the thread was doing before it became a worker. It runs on the thread's
