@@ -33,7 +33,7 @@ pub(crate) fn main() {
     let settings = Settings {
         port: number("AQUEDUCT_SOAK_PORT", 0) as u16,
         // Longer where many share the processors, so that as much is done in all.
-        thought: places / 10,
+        thought: places / 5,
     };
     obey(|order| match order.split_once(' ') {
         Some(("go", length)) => {
@@ -96,15 +96,13 @@ fn visit(settings: Settings, dice: &mut Dice, pulse: &Arc<Pulse>, counts: &Count
         Err(error) => wrong(&format!("client: connect: {error}")),
     };
     narrow(&peer);
+    pulse.connected(peer.local_addr().unwrap().port());
     let fate = match dice.roll(20) {
         0..6 => Fate::Echo,
         6..8 => Fate::Copy,
         other => Fate::ALL[other as usize % Fate::ALL.len()],
     };
     let seed = dice.roll(1 << 56);
-    if dice.roll(2) == 0 {
-        peer.set_deadline(Some(Instant::now() + PATIENCE / 2));
-    }
     let said = Header { fate, seed }.send(&peer);
     said.unwrap_or_else(|error| wrong(&format!("client: {fate:?}: {error}")));
     let (out, back) = (Text::of(seed), Text::of(seed));
@@ -143,7 +141,7 @@ impl Client {
     }
 
     fn wrong(&self, what: impl Debug) -> ! {
-        wrong(&format!("client: {:?} {}: {what:?}", self.fate, self.seed))
+        wrong(&format!("client: {:?} {}: {what:?}; {}", self.fate, self.seed, self.pulse.text()))
     }
 
     fn must<T>(&self, result: io::Result<T>) -> T {
@@ -155,6 +153,8 @@ impl Client {
         let length = self.dice.roll(1 + self.settings.thought);
         let slept = task::sleep(Duration::from_millis(length));
         self.must(slept);
+        let deadline = (self.dice.roll(2) == 0).then(|| Instant::now() + PATIENCE / 2);
+        self.peer.set_deadline(deadline);
     }
 
     /// A chunk there and back.

@@ -28,6 +28,8 @@ struct Server<'a> {
 
 pub(crate) fn connection(world: &Arc<World>, number: u64, peer: TcpStream) {
     let pulse = world.ward.pulse();
+    // A client that has reset the connection has no address any more.
+    pulse.connected(peer.peer_addr().map_or(0, |address| address.port()));
     pulse.beat("reads the header");
     // A client that is quick to go takes back what it said.
     let Ok(Header { fate, seed }) = Header::receive(&peer) else { return };
@@ -59,7 +61,7 @@ impl Server<'_> {
     }
 
     fn wrong(&self, what: impl Debug) -> ! {
-        wrong(&format!("server: {:?}: {what:?}", self.fate))
+        wrong(&format!("server: {:?}: {what:?}; {}", self.fate, self.pulse.text()))
     }
 
     /// Sends back what comes, once; whether something came.

@@ -5,19 +5,21 @@ use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
 /// Who does not come on for so long has lost a wake.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Counts what one flow of control does, and says what that is.
 #[derive(Debug)]
 pub(crate) struct Pulse {
     steps: AtomicU64,
     doing: Mutex<&'static str>,
+    /// The client's port of its connection.
+    port: AtomicU16,
 }
 
 impl Pulse {
@@ -25,6 +27,23 @@ impl Pulse {
         *self.doing.lock().unwrap() = doing;
         self.steps.fetch_add(1, Ordering::Relaxed);
     }
+
+    pub(crate) fn connected(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    pub(crate) fn text(&self) -> String {
+        format!("{}; {}", self.doing.lock().unwrap(), system(self.port.load(Ordering::Relaxed)))
+    }
+}
+
+/// What the system says of both ends of the connection: bytes that lie in a queue although somebody
+/// waits for them tell of a lost wake, and retransmissions of a system that has other sorrows.
+fn system(port: u16) -> String {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
+    let port = format!(":{port:04X} ");
+    let lines: Vec<_> = table.lines().filter(|line| line.contains(&port)).collect();
+    lines.join("; ")
 }
 
 /// All that live in this process.
@@ -37,8 +56,8 @@ pub(crate) struct Ward {
 
 impl Ward {
     pub(crate) fn pulse(&self) -> Arc<Pulse> {
-        let pulse = Pulse { steps: AtomicU64::new(0), doing: Mutex::new("starts") };
-        let pulse = Arc::new(pulse);
+        let (steps, port) = Default::default();
+        let pulse = Arc::new(Pulse { steps, doing: Mutex::new("starts"), port });
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         self.pulses.lock().unwrap().insert(number, Arc::downgrade(&pulse));
         pulse
@@ -78,8 +97,7 @@ impl Ward {
             if last.0 != steps {
                 *last = (steps, Instant::now());
             } else if last.1.elapsed() > PATIENCE {
-                let doing = *pulse.doing.lock().unwrap();
-                wrong(&format!("{who}: {doing}: stands still, a wake was lost"));
+                wrong(&format!("{who} stands still, a wake was lost: {}", pulse.text()));
             }
             true
         });
