@@ -66,7 +66,7 @@ mod carrier;
 mod job;
 mod join;
 #[cfg(all(test, aqueduct_shuttle))]
-mod models;
+pub(crate) mod models;
 mod office;
 mod permit;
 mod pool;

@@ -2,11 +2,18 @@
 //! Each model must come to its end in all of them; where a wake is lost nobody goes on, and shuttle
 //! reports a deadlock.
 
+mod ends;
 mod rounds;
+mod scopes;
+mod turns;
 
+use crate::park::{Unparker, park_until};
 use crate::task::{Builder, Runtime};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
+use shuttle::sync::Mutex;
+use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::{Config, Runner};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// So many orders of each kind, unless `AQUEDUCT_MODEL_ROUNDS` says otherwise.
@@ -14,7 +21,7 @@ const ROUNDS: usize = 300;
 
 /// Carries `model` out in random orders, and in those with few changes between threads at places
 /// drawn at random, which find other mistakes.
-fn explore(model: impl Fn() + Send + Sync + Clone + 'static) {
+pub(crate) fn explore(model: impl Fn() + Send + Sync + Clone + 'static) {
     let rounds = std::env::var("AQUEDUCT_MODEL_ROUNDS").ok();
     let rounds = rounds.map_or(ROUNDS, |text| text.parse().expect("a number"));
     run(RandomScheduler::new(rounds), model.clone());
@@ -29,7 +36,7 @@ fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'st
 }
 
 /// A runtime of so many workers that waits for its tasks' ends, however long they take.
-fn runtime(workers: usize) -> Runtime {
+pub(crate) fn runtime(workers: usize) -> Runtime {
     builder(workers).build().unwrap()
 }
 
@@ -38,3 +45,39 @@ fn builder(workers: usize) -> Builder {
 }
 
 const LONG: Duration = Duration::from_secs(3600);
+
+/// A number that tasks and threads wait for.
+#[derive(Clone, Default)]
+struct Tally(Arc<(AtomicUsize, Mutex<Vec<Unparker>>)>);
+
+impl Tally {
+    fn add(&self) {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut *self.0.1.lock().unwrap());
+        waiting.iter().for_each(Unparker::unpark);
+    }
+
+    fn get(&self) -> usize {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    fn wait_for(&self, n: usize) -> std::io::Result<()> {
+        while self.get() < n {
+            self.0.1.lock().unwrap().push(Unparker::current());
+            // It may have been reached before that.
+            if self.get() < n {
+                park_until(None)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts how often it was dropped.
+struct Dropped(Tally);
+
+impl Drop for Dropped {
+    fn drop(&mut self) {
+        self.0.add();
+    }
+}
