@@ -185,7 +185,12 @@ impl Shared {
         loop {
             let mut state = self.state();
             if state.running == 0 {
-                return state.panicked;
+                // Before the panic that may follow: who unwinds takes no locks.
+                let handles = mem::take(&mut state.handles);
+                let panicked = state.panicked;
+                drop(state);
+                drop(handles);
+                return panicked;
             }
             state.joiner = Some(Unparker::current());
             if super::is_cancelled() && !mem::replace(&mut state.cancelled, true) {

@@ -155,11 +155,12 @@ impl Worker {
     /// patience has.
     fn serve(&self) {
         loop {
-            let deadline = self.pool.deadline();
-            let over =
-                || self.office.load() == 0 || deadline.is_some_and(|at| at <= Instant::now());
-            if self.stopped.get() && over() {
-                return;
+            let mut deadline = None;
+            if self.stopped.get() {
+                deadline = self.pool.deadline();
+                if self.office.load() == 0 || deadline.is_some_and(|at| at <= Instant::now()) {
+                    return;
+                }
             }
             // It fails only where it must not wait, and the root is not there.
             let _ = self.park(deadline, true);

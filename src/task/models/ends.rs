@@ -1,6 +1,6 @@
 //! Joins, cancels, and the end of a runtime.
 
-use super::{Dropped, LONG, Tally, builder, explore, runtime};
+use super::{Dropped, LONG, Tally, builder, explore, explore_fairly, runtime};
 use crate::error;
 use crate::is_cancelled;
 use crate::task::{self, JoinError};
@@ -88,7 +88,7 @@ fn shuttle_a_cancel_reaches_every_wait() {
         }
     }
     for kind in 0..4 {
-        explore(move || {
+        explore_fairly(move || {
             let runtime = runtime(1);
             let tally = Tally::default();
             let waker = tally.clone();

@@ -12,7 +12,8 @@ use crate::task::{Builder, Runtime};
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
-use shuttle::{Config, Runner};
+use shuttle::{Config, FailurePersistence, MaxSteps, Runner};
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,16 +23,33 @@ const ROUNDS: usize = 300;
 /// Carries `model` out in random orders, and in those with few changes between threads at places
 /// drawn at random, which find other mistakes.
 pub(crate) fn explore(model: impl Fn() + Send + Sync + Clone + 'static) {
+    explore_fairly(model.clone());
+    run(PctScheduler::new_from_seed(seed(), 3, rounds()), model);
+}
+
+/// Random orders alone: where somebody never waits, others must come to their turn.
+fn explore_fairly(model: impl Fn() + Send + Sync + 'static) {
+    run(RandomScheduler::new_from_seed(seed(), rounds()), model);
+}
+
+fn rounds() -> usize {
     let rounds = std::env::var("AQUEDUCT_MODEL_ROUNDS").ok();
-    let rounds = rounds.map_or(ROUNDS, |text| text.parse().expect("a number"));
-    run(RandomScheduler::new(rounds), model.clone());
-    run(PctScheduler::new(3, rounds), model);
+    rounds.map_or(ROUNDS, |text| text.parse().expect("a number"))
+}
+
+/// Given to a test by `SHUTTLE_RANDOM_SEED`, it repeats what failed.
+fn seed() -> u64 {
+    let seed = RandomState::new().build_hasher().finish();
+    eprintln!("SHUTTLE_RANDOM_SEED={seed}");
+    seed
 }
 
 fn run(scheduler: impl Scheduler + 'static, model: impl Fn() + Send + Sync + 'static) {
     let mut config = Config::new();
     config.stack_size = 256 << 10;
     config.silence_warnings = true;
+    config.failure_persistence = FailurePersistence::None;
+    config.max_steps = MaxSteps::FailAfter(200_000);
     Runner::new(scheduler, config).run(model);
 }
 

@@ -1,6 +1,6 @@
 //! The worker's round: news, wakes, sleeps, and turns for all.
 
-use super::{Tally, explore, runtime};
+use super::{Tally, explore, explore_fairly, runtime};
 use crate::task;
 use shuttle::sync::Mutex;
 use shuttle::sync::atomic::{AtomicBool, Ordering};
@@ -100,7 +100,7 @@ fn shuttle_sleeps_and_news() {
 /// Who never waits lets others run, that are there and that come.
 #[test]
 fn shuttle_who_is_always_ready_starves_nobody() {
-    explore(|| {
+    explore_fairly(|| {
         let runtime = runtime(1);
         let done = Tally::default();
         let seen = done.clone();
@@ -130,7 +130,7 @@ fn shuttle_who_is_always_succeeded_starves_nobody() {
             drop(task::spawn(move || succeed(seen)));
         }
     }
-    explore(|| {
+    explore_fairly(|| {
         let runtime = runtime(1);
         let done = Tally::default();
         let (mine, seen) = (done.clone(), done.clone());
