@@ -19,6 +19,12 @@ pub(super) struct Pool {
     offices: Box<[Arc<Office>]>,
     next: AtomicUsize,
     stopping: AtomicBool,
+    roll: Arc<Roll>,
+}
+
+/// How the threads end. Apart from the pool, all of which they have let go of when they say so.
+#[derive(Default)]
+struct Roll {
     ending: Mutex<Ending>,
     ended: Condvar,
 }
@@ -40,7 +46,7 @@ fn unbox<F>(boxed: Box<F>) -> F {
 }
 
 /// A worker's thread reports that it ends, however it does.
-struct Attendance(Arc<Pool>, usize);
+struct Attendance(Arc<Roll>, usize);
 
 impl Pool {
     pub(super) fn new(workers: usize, stack_size: usize) -> io::Result<Arc<Self>> {
@@ -50,8 +56,7 @@ impl Pool {
             offices,
             next: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            ending: Mutex::default(),
-            ended: Condvar::new(),
+            roll: Arc::default(),
         }))
     }
 
@@ -64,11 +69,13 @@ impl Pool {
     pub(super) fn start(self: &Arc<Self>, spare: usize, name: &str) -> io::Result<()> {
         for (i, office) in self.offices.iter().enumerate().skip(spare) {
             let (pool, office) = (Arc::clone(self), Arc::clone(office));
-            self.ending().threads += 1;
-            let attendance = Attendance(Arc::clone(&pool), 0);
+            self.roll.ending().threads += 1;
+            let attendance = Attendance(Arc::clone(&self.roll), 0);
             let thread = thread::Builder::new().name(format!("{name}-{i}"));
             thread.spawn(move || {
+                // What comes after it is dropped before it tells of the end.
                 let mut attendance = attendance;
+                let office = office;
                 match worker::begin(Arc::clone(&office), pool) {
                     Ok(at_work) => attendance.1 = at_work.finish(),
                     // Who comes is told that nobody works here.
@@ -136,7 +143,7 @@ impl Pool {
 
     /// Cancels all tasks and takes no more in. Those that go on may take until `deadline`.
     pub(super) fn stop(&self, deadline: Option<Instant>) {
-        self.ending().deadline = deadline;
+        self.roll.ending().deadline = deadline;
         self.stopping.store(true, Ordering::SeqCst);
         for office in &self.offices {
             let _ = office.post(Post::Stop);
@@ -148,24 +155,24 @@ impl Pool {
     }
 
     pub(super) fn deadline(&self) -> Option<Instant> {
-        self.ending().deadline
+        self.roll.ending().deadline
     }
 
     /// Waits until the threads have ended, or a moment longer than the deadline, for threads that
     /// do not even hear of it. Returns how many tasks are left.
     pub(super) fn join(&self) -> usize {
         const GRACE: Duration = Duration::from_millis(100);
-        let mut ending = self.ending();
+        let mut ending = self.roll.ending();
         while ending.threads > 0 {
             let wait = match ending.deadline {
-                None => self.ended.wait(ending).unwrap_or_else(PoisonError::into_inner),
+                None => self.roll.ended.wait(ending).unwrap_or_else(PoisonError::into_inner),
                 Some(at) => {
                     let until = at.checked_add(GRACE).unwrap_or(at);
                     let left = until.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         break;
                     }
-                    let waited = self.ended.wait_timeout(ending, left);
+                    let waited = self.roll.ended.wait_timeout(ending, left);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
@@ -176,7 +183,9 @@ impl Pool {
         }
         self.offices.iter().map(|office| office.load()).sum()
     }
+}
 
+impl Roll {
     fn ending(&self) -> MutexGuard<'_, Ending> {
         self.ending.lock().unwrap_or_else(PoisonError::into_inner)
     }
