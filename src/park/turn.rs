@@ -1,10 +1,11 @@
 //! Taking turns: a lock in the order of arrival, whose waiters can be told to look again.
 
 use super::{Unparker, park_until};
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 const FREE: u8 = 0;

@@ -16,6 +16,8 @@ mod deadline;
 mod epoll;
 mod here;
 mod local;
+#[cfg(all(test, aqueduct_shuttle))]
+mod model;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 mod none;
 mod poller;

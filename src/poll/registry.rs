@@ -9,8 +9,10 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(any(target_os = "linux", target_os = "android"), not(all(test, aqueduct_shuttle))))]
 pub(super) use super::epoll::Epoll as Backend;
+#[cfg(all(test, aqueduct_shuttle))]
+pub(super) use super::model::Model as Backend;
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 pub(super) use super::none::None as Backend;
 
