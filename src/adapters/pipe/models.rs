@@ -1,7 +1,7 @@
 //! Models of pipes between tasks and threads: see `task::models`.
 
 use super::{Reader, Writer, pipe, pipe_with_capacity};
-use crate::is_cancelled;
+use crate::error::is_cancelled;
 use crate::task::models::{explore, runtime};
 use shuttle::thread;
 use std::io::{ErrorKind, Read, Write};
