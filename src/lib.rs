@@ -92,6 +92,7 @@ mod park;
 pub mod poll;
 pub mod source;
 pub mod stream;
+mod sync;
 mod sys;
 pub mod task;
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 /// `error` lies under everything: every floor raises its errors there.
 const FLOORS: &[(&str, i32)] = &[
     ("error", -1),
+    ("sync", -1),
     ("sys", 0),
     ("park", 1),
     ("poll", 2),

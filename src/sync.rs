@@ -1,0 +1,51 @@
+//! What threads share their state by: std's, and loom's where models of it are checked.
+
+#[cfg(not(all(test, aqueduct_loom)))]
+pub(crate) use std::{
+    sync::{Condvar, Mutex, MutexGuard, OnceLock, atomic},
+    thread_local,
+};
+
+#[cfg(all(test, aqueduct_loom))]
+pub(crate) use self::model::{OnceLock, locals as thread_local};
+#[cfg(all(test, aqueduct_loom))]
+pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
+
+#[cfg(all(test, aqueduct_loom))]
+mod model {
+    use loom::sync::atomic::{AtomicBool, Ordering};
+
+    /// loom's does not know `const`.
+    macro_rules! locals {
+        ($($(#[$attr:meta])* static $name:ident: $type:ty = $init:expr;)*) => {$(
+            loom::thread_local! { $(#[$attr])* static $name: $type = $init }
+        )*};
+    }
+    pub(crate) use locals;
+
+    /// std's, whose acquire and release loom sees.
+    #[derive(Debug)]
+    pub(crate) struct OnceLock<T> {
+        is_set: AtomicBool,
+        value: std::sync::OnceLock<T>,
+    }
+
+    impl<T> Default for OnceLock<T> {
+        fn default() -> Self {
+            Self { is_set: AtomicBool::new(false), value: std::sync::OnceLock::new() }
+        }
+    }
+
+    impl<T> OnceLock<T> {
+        pub(crate) fn get(&self) -> Option<&T> {
+            if self.is_set.load(Ordering::Acquire) { self.value.get() } else { None }
+        }
+
+        /// For one thread that sets it.
+        pub(crate) fn get_or_init(&self, init: impl FnOnce() -> T) -> &T {
+            let value = self.value.get_or_init(init);
+            self.is_set.store(true, Ordering::Release);
+            value
+        }
+    }
+}
