@@ -4,6 +4,7 @@ use super::here::{self, Entered};
 use super::registry::Registry;
 use super::{Happening, Netpoll};
 use crate::park::{Hook, Installed, Unparker, install};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sys::{self, Watch};
 use std::cell::Cell;
 use std::fmt;
@@ -11,7 +12,6 @@ use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -113,8 +113,10 @@ impl Inner {
     fn poll(&self, until: Option<Instant>) -> io::Result<()> {
         let mut list = self.scratch.take();
         // Whoever is woken by an event is this thread, most of all, and it is awake then.
-        // A permit left meanwhile is for this sleep, which ends.
-        let awake = || self.bell.state.store(RUNNING, Ordering::SeqCst);
+        // A permit left meanwhile is for this sleep, which ends: it is taken, not overwritten.
+        let awake = || {
+            self.bell.state.swap(RUNNING, Ordering::Acquire);
+        };
         let result = self.registry.turn(until, &mut list, awake);
         self.scratch.set(list);
         result
@@ -166,3 +168,6 @@ impl Wake for Bell {
         }
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

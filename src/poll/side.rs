@@ -4,8 +4,9 @@ use super::deadline::{Deadline, Timeout};
 use super::word::{State, Word};
 use crate::error;
 use crate::park::{Turn, Turns, Unparker};
+use crate::sync::{Mutex, MutexGuard};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// See the [module](self). Whoever waits for an event has the direction to himself: callers
@@ -162,6 +163,7 @@ mod tests {
     use std::sync::Arc;
     use std::task::{Wake, Waker};
     use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn who_has_waited_is_let_go() {
@@ -193,5 +195,46 @@ mod tests {
             assert_eq!(queued.join().unwrap().kind(), ErrorKind::TimedOut);
         });
         assert!(!side.park(dry, &Unparker::current()), "parked past its deadline");
+    }
+
+    #[test]
+    fn what_has_ended_refuses_whoever_comes() {
+        let side = Side::new();
+        side.set_deadline(Some(Instant::now()));
+        assert_eq!(side.begin().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(side.refuse().unwrap_err().kind(), ErrorKind::TimedOut);
+        side.set_deadline(None);
+        assert_eq!(side.begin().unwrap().deadline, None);
+        side.close();
+        side.set_deadline(Some(Instant::now()));
+        assert_eq!(side.begin().unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(side.refuse().unwrap_err().kind(), ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_queue_is_left_at_the_nearest_of_the_deadlines() {
+        let side = Side::new();
+        let turn = side.try_enter().unwrap();
+        let now = Instant::now();
+        assert_eq!(side.enter(Some(now)).unwrap_err().kind(), ErrorKind::TimedOut);
+        side.set_deadline(Some(now + Duration::from_millis(1)));
+        let patient = Some(now + Duration::from_secs(3600));
+        assert_eq!(side.enter(patient).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(turn);
+        assert!(side.enter(Some(now)).is_ok(), "nobody has to wait");
+    }
+
+    #[test]
+    fn a_waiter_that_has_gone_is_not_in_the_way() {
+        let side = Side::new();
+        let dry = side.word().drained(side.begin().unwrap().seen).expect("nothing came");
+        assert!(side.park(dry, &Unparker::current()));
+        assert!(!side.park(dry, &Unparker::current()), "one at a time");
+        side.unpark();
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(side.park(dry, &Unparker::current())));
+        });
+        side.ready(false);
+        assert!(side.begin().unwrap().seen.is_ready());
     }
 }

@@ -272,3 +272,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

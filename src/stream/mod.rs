@@ -300,3 +300,8 @@ impl<T: AsFd> fmt::Debug for Stream<T> {
         f.debug_tuple("Stream").field(&self.as_fd()).finish()
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;
+#[cfg(all(test, not(aqueduct_loom), target_os = "linux"))]
+mod tests;

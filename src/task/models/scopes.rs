@@ -1,7 +1,7 @@
 //! Scopes: nobody leaves one before its tasks have, whatever happens.
 
 use super::{LONG, Tally, explore, runtime};
-use crate::is_cancelled;
+use crate::error::is_cancelled;
 use crate::task::{self, JoinError, JoinHandle};
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
 use shuttle::thread;

@@ -1,7 +1,7 @@
 //! Taking turns, between tasks and threads, some of which give up.
 
 use super::{explore, runtime};
-use crate::is_cancelled;
+use crate::error::is_cancelled;
 use crate::park::Turns;
 use crate::task;
 use shuttle::sync::atomic::{AtomicUsize, Ordering};
