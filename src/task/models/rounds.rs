@@ -42,7 +42,7 @@ fn shuttle_wakes_across_threads_are_not_lost() {
         };
         let tasks = [runtime.spawn(plays(0)), runtime.spawn(plays(1))];
         plays(2)();
-        tasks.map(|task| task.join().unwrap());
+        tasks.into_iter().for_each(|task| task.join().unwrap());
         assert_eq!(turn.get(), 6);
         runtime.shutdown().unwrap();
     });
@@ -161,7 +161,7 @@ fn shuttle_a_thread_that_runs_tasks_itself() {
                 });
                 a.wait_for(2).unwrap();
                 b.add();
-                tasks.map(|task| task.join().unwrap());
+                tasks.into_iter().for_each(|task| task.join().unwrap());
             })
             .unwrap();
         assert_eq!((ours.get(), theirs.get()), (2, 1));
