@@ -128,7 +128,11 @@ impl Engine<'_> {
                 }
                 return Ok(n);
             }
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock && source.at_fault().is_none() => {
+            Err(e)
+                if e.kind() == io::ErrorKind::WouldBlock
+                    && source.at_fault().is_none()
+                    && self.waits_for(source) =>
+            {
                 return Err(Unread::Later);
             }
             Err(e) => e,

@@ -114,6 +114,9 @@ impl Engine<'_> {
             let mut wait = wait(from.handle, What::Readable);
             match poll::look(from_mut(&mut wait)) {
                 Ok(()) if wait.fired => return Turn::Plain(PASS),
+                Ok(()) if gives_up => {
+                    return Turn::Stop(Stop::new(Side::Source, io::ErrorKind::WouldBlock.into()));
+                }
                 Ok(()) => {}
                 Err(error) => return Turn::Stop(Stop::new(Side::Source, error)),
             }
@@ -144,7 +147,15 @@ impl Engine<'_> {
         result
     }
 
-    /// After a read that would block.
+    /// Whether to wait where `source` has nothing yet.
+    pub(super) fn waits_for(&self, source: &mut dyn Source) -> bool {
+        match source.piece(&mut Outlets::new(true)) {
+            Piece::Fd { fd, .. } => self.waits(fd),
+            _ => false,
+        }
+    }
+
+    /// After a call that would block.
     pub(super) fn wait_readable(&self, source: &mut dyn Source) -> Result<(), Box<Stop>> {
         let waited = match source.piece(&mut Outlets::new(true)) {
             // The stream's word knows that nothing is left.
@@ -159,13 +170,13 @@ impl Engine<'_> {
 
     /// After a plain write that would block.
     pub(super) fn wait_writable(&self, handle: Handle<'_>) -> io::Result<()> {
+        if !self.waits(handle) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.wait_for(handle, What::Writable)
     }
 
     fn wait_for(&self, handle: Handle<'_>, what: What) -> io::Result<()> {
-        if !self.waits(handle) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         let mut wait = wait(handle, what);
         // What a stream's word says of itself need not be what the call has found.
         if handle.desc().is_some() && !poll::polls() {
