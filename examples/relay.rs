@@ -173,8 +173,10 @@ impl Relay {
         match self.open(&self.second, self.ways()[1]) {
             Ok(second) => self.pass(first, name, second),
             Err(error) => {
+                // Before the peer can know of it.
+                let outcome = self.not_opened(&self.second, &error);
                 first.abort().into_iter().for_each(child::Child::stop);
-                self.not_opened(&self.second, &error)
+                outcome
             }
         }
     }
