@@ -108,6 +108,6 @@ pub mod task;
 pub use self::adapters::duplex::{duplex, duplex_with_capacity};
 pub use self::adapters::pipe::{pipe, pipe_with_capacity};
 pub use self::adapters::{ReadExt, WriteExt};
-pub use self::copy::{Copier, CopyError, copy, copy_n, discard};
+pub use self::copy::{Copier, CopyError, copy, copy_bidirectional, copy_n, discard};
 pub use self::error::{Cancelled, is_cancelled};
 pub use self::stream::{stderr, stdin, stdout};

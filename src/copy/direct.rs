@@ -11,6 +11,7 @@ use crate::sys::{self, Kind, Verdict};
 use std::io;
 
 impl Engine<'_> {
+    #[inline(never)]
     pub(super) fn direct(
         &mut self,
         step: Step,
@@ -74,8 +75,8 @@ fn is_sources(from: Kind, error: &io::Error) -> bool {
     }
 }
 
-fn moved(n: u64, path: Path, index: usize, error: Option<io::Error>) -> Turn {
+pub(super) fn moved(n: u64, path: Path, index: usize, error: Option<io::Error>) -> Turn {
     let mut outcomes: Vec<_> = (0..index).map(|_| Outcome::default()).collect();
     outcomes.push(Outcome { moved: n, error });
-    Turn::Moved(Moved { n, path, outcomes, pending: Pending::default() })
+    Turn::Moved(Box::new(Moved { n, path, outcomes, pending: Pending::default() }))
 }

@@ -4,6 +4,7 @@ use super::deadline::{Deadline, Timeout};
 use super::word::{State, Word};
 use crate::error;
 use crate::park::{Turn, Turns, Unparker};
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::io;
 use std::sync::PoisonError;
@@ -17,6 +18,8 @@ pub(crate) struct Side {
     deadline: Deadline,
     pub(crate) timeout: Timeout,
     turns: Turns,
+    /// Calls answer `WouldBlock` where they would wait.
+    hasty: AtomicBool,
     /// The place of the waiter. It is filled before `WAITING` is set, so that whoever takes
     /// `WAITING` out finds somebody there: this waiter or, after it has gone, a later one, who is
     /// woken for nothing then, as every wait may be.
@@ -37,6 +40,7 @@ impl Side {
             deadline: Deadline::none(),
             timeout: Timeout::none(),
             turns: Turns::new(),
+            hasty: AtomicBool::new(false),
             waiter: Mutex::new(None),
         }
     }
@@ -90,6 +94,19 @@ impl Side {
     /// Takes the direction if nobody has it.
     pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
         self.turns.try_enter()
+    }
+
+    /// While `f` runs, calls of this side answer `WouldBlock` where they would wait. For who owns the
+    /// direction and waits for it himself, with less in his hands. They are always tried, since a wait by
+    /// poll(2) leaves no event in the word.
+    pub(crate) fn hastily<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.hasty.store(true, Ordering::Relaxed);
+        let _patient = Patient(&self.hasty);
+        f()
+    }
+
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.hasty.load(Ordering::Relaxed)
     }
 
     /// Sets or clears the deadline, for a wait under way too.
@@ -152,6 +169,14 @@ impl Side {
 
     fn waiter(&self) -> MutexGuard<'_, Option<Unparker>> {
         self.waiter.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Patient<'a>(&'a AtomicBool);
+
+impl Drop for Patient<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 }
 

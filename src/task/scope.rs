@@ -95,6 +95,8 @@ where
 
 impl<'scope> Scope<'scope, '_> {
     /// Starts a task, which ends before the scope does. The handle need not be kept.
+    // The caller is about to wait, and this should not lie on its stack.
+    #[inline(never)]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,

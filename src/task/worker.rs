@@ -280,7 +280,8 @@ impl Worker {
         if place == ROOT { self.drive() } else { suspend() }
     }
 
-    /// Runs tasks until it is the root's turn.
+    /// Runs tasks until it is the root's turn. Kept apart from what lies on the stacks of those that wait.
+    #[inline(never)]
     fn drive(&self) {
         self.current.set(NOBODY);
         loop {
