@@ -103,6 +103,8 @@ impl Engine<'_> {
         broker.give_back();
         let error = match result {
             Ok(_) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain(max)),
+            // As in a direct step.
+            Ok(_) if matches!(from.kind, Kind::Stream { .. }) => return Err(Turn::Plain(PASS)),
             Ok(_) => return Err(Turn::End),
             Err(error) => error,
         };

@@ -33,6 +33,8 @@ impl Engine<'_> {
             let error = match result {
                 // Some file systems answer 0 for a file that has bytes; a read knows.
                 Ok(0) if matches!(from.kind, Kind::File { .. }) => return Turn::Plain(max),
+                // So does TCP at its urgent mark, once the peer has said that it ends.
+                Ok(0) if matches!(from.kind, Kind::Stream { .. }) => return Turn::Plain(PASS),
                 Ok(0) => return Turn::End,
                 Ok(n) => return moved(n as u64, path, index, None),
                 Err(error) => error,
