@@ -6,13 +6,13 @@ mod util;
 
 use aqueduct::net::{TcpListener, TcpStream};
 use aqueduct::task::{self, Runtime};
-use clap::ArgMatches;
 use std::ffi::OsString;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 use util::Tool;
+use util::port::number;
 
 /// Each connection has a buffer of so many bytes on its task's stack.
 const BUFFER: usize = 2048;
@@ -44,15 +44,6 @@ fn command() -> clap::Command {
         ))
         .arg(util::option('T', "timeout", "SEC", "end a connection after SEC seconds of silence"))
         .arg(util::option('w', "workers", "N", "serve on N threads; 2 if not given"))
-}
-
-fn number(tool: &Tool, matches: &ArgMatches, name: &str, most: u64) -> Option<u64> {
-    let text = matches.get_one::<OsString>(name)?;
-    let number = text.to_str().and_then(|text| text.parse::<u64>().ok());
-    match number.filter(|&number| number <= most) {
-        Some(number) => Some(number),
-        None => tool.misused(format_args!("invalid number: {}", util::quoted(text))),
-    }
 }
 
 /// Accepts on every worker, each with a listener of its own, among which the kernel spreads the

@@ -283,6 +283,11 @@ mod of_http {
         Error::new(ErrorKind::InvalidInput, text)
     }
 
+    pub(crate) fn cut_off(connections: usize) -> Error {
+        let text = format!("{connections} connections were closed before they had ended");
+        Error::new(ErrorKind::TimedOut, text)
+    }
+
     pub(crate) fn cannot_take_over(why: &str) -> Error {
         let text = format!("the connection cannot be taken over: {why}");
         Error::new(ErrorKind::InvalidInput, text)

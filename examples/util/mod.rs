@@ -3,6 +3,7 @@
 #![allow(dead_code, unused_imports, reason = "each tool uses its part")]
 
 mod inherited;
+pub(crate) mod port;
 mod quote;
 mod signals;
 mod size;

@@ -1,6 +1,7 @@
 //! The life of a connection.
 
 use super::body::Body;
+use super::connection::{ConnState, Connection};
 use super::failure::{self, Cause, Failure};
 use super::handler::{Handler, Request};
 use super::head::{self, Head, Search};
@@ -29,6 +30,8 @@ pub(super) struct Session {
     spare: Option<Parts>,
     /// Requests were served on this connection.
     used: bool,
+    /// Until when its first head must have come.
+    due: Option<Instant>,
 }
 
 /// Why nothing more is served now.
@@ -54,23 +57,46 @@ impl Session {
             outgoing: Outgoing::new(options.clock),
             spare: None,
             used: false,
+            due: after(options.head_timeout),
         }
     }
 
-    /// Waits for a request and serves it, and those that have come with it.
+    /// Serves another connection, whose first head must have come until `fresh`, or that has had one.
+    pub(super) fn begin(&mut self, options: &Options, fresh: Option<Option<Instant>>) {
+        self.incoming.set_limits(options.limits);
+        self.outgoing.set_clock(options.clock);
+        self.used = fresh.is_none();
+        self.due = fresh.flatten();
+    }
+
+    /// Whether it is fit for another connection, after a burst that has ended [idle](End::Idle).
+    pub(super) fn is_small(&self) -> bool {
+        self.outgoing.is_small()
+    }
+
+    pub(super) fn was_used(&self) -> bool {
+        self.used
+    }
+
+    /// Serves a request, and those that have come with it. It waits for the first one, unless the server
+    /// waits [itself](Connection::is_known) for the connection to be readable.
     pub(super) fn burst(
         &mut self,
         options: &Options,
         handler: &dyn Handler,
         transport: &dyn Transport,
+        connection: &Connection,
     ) -> io::Result<End> {
-        let wire = Wire::new(transport, options.timeouts);
+        let wire = Wire::new(transport, options.timeouts, connection);
         let mut first = true;
         loop {
             let then = match self.head(options, &wire, first)? {
                 Next::Head(head, parts) => self.exchange(options, handler, &wire, head, parts)?,
                 Next::Refused(why) => self.refuse(&wire, why)?,
-                Next::End(end) => return Ok(end),
+                Next::End(end) => {
+                    wire.rests();
+                    return Ok(end);
+                }
             };
             (first, self.used) = (false, true);
             match then {
@@ -91,7 +117,7 @@ impl Session {
     /// Reads the next head. Before it waits, it sends what is pending.
     fn head(&mut self, options: &Options, wire: &Wire<'_>, first: bool) -> io::Result<Next> {
         let mut search = Search::default();
-        let mut due = if self.used { None } else { after(options.head_timeout) };
+        let mut due = self.due.take();
         loop {
             let input = &mut self.incoming.input;
             let found = match search.find(input.bytes(), &options.limits) {
@@ -102,7 +128,6 @@ impl Session {
                 let mut parts =
                     self.spare.take().unwrap_or_else(|| http::Request::new(()).into_parts().0);
                 parts.headers.clear();
-                parts.extensions.clear();
                 let head = head::parse(input.bytes(), &found, &mut parts);
                 input.consume(found.fields.end);
                 return Ok(head.map_or_else(Next::Refused, |head| Next::Head(head, parts)));
@@ -118,10 +143,20 @@ impl Session {
             }
             let idle = empty && self.used;
             let until = if idle { after(options.idle_timeout) } else { due };
-            match input.fill(|buf| wire.read_until(buf, until)) {
+            let arrived = wire.connection.link().filter(|_| empty);
+            match input.fill(|buf| match arrived {
+                Some(link) => link.try_read(buf),
+                None => wire.read_until(buf, until),
+            }) {
                 // Whoever leaves in the middle of a head will not hear an answer.
                 Ok(0) => return Ok(Next::End(End::Closed)),
+                Ok(_) if empty => wire.connection.tell(ConnState::Active),
                 Ok(_) => {}
+                Err(e) if arrived.is_some() && e.kind() == io::ErrorKind::WouldBlock => {
+                    // Its time goes on.
+                    self.due = due;
+                    return Ok(Next::End(End::Idle));
+                }
                 Err(e) if idle && e.kind() == io::ErrorKind::TimedOut => {
                     return Ok(Next::End(End::Closed));
                 }
@@ -158,14 +193,20 @@ impl Session {
         wire.begin(head.expects && incoming.input.is_empty());
 
         let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
+        wire.connection.put_into(request.extensions_mut());
         let mut response = Response::new(wire, outgoing);
         let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
-        let (parts, _) = request.into_parts();
+        let (mut parts, _) = request.into_parts();
 
         // Better said at once: the connection cannot be used again.
         let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
         let unsent = !incoming.is_done() && wire.is_waited_for();
         if too_much || incoming.fault().is_some() || unsent {
+            outgoing.after = After::Close;
+        }
+        // Those that have come are still answered.
+        let last = !incoming.is_done() || incoming.input.is_empty();
+        if last && outgoing.is_open() && wire.connection.is_ending() {
             outgoing.after = After::Close;
         }
         let result = match result {
@@ -177,6 +218,7 @@ impl Session {
             Ok(()) => self.settle(options, wire),
             Err(trouble) => self.fail(options, wire, &parts, trouble),
         };
+        Connection::take_out_of(&mut parts.extensions);
         self.spare = Some(parts);
         then
     }
@@ -188,7 +230,9 @@ impl Session {
             return Ok(Then::Close);
         }
         if outgoing.after == After::Close {
-            let clean = incoming.is_done() && incoming.input.is_empty();
+            // It may be sending another one by now.
+            let surprised = wire.connection.is_ending();
+            let clean = incoming.is_done() && incoming.input.is_empty() && !surprised;
             return Ok(if clean { Then::Close } else { Then::Refuse });
         }
         if incoming.is_done() {

@@ -55,6 +55,11 @@ impl Incoming {
         }
     }
 
+    /// Limits for a connection to come.
+    pub(super) fn set_limits(&mut self, limits: head::Limits) {
+        self.limits = limits;
+    }
+
     /// The head has been taken, and a body follows.
     pub(super) fn begin(&mut self, framing: Framing) {
         self.allowed = u64::MAX;

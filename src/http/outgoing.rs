@@ -72,6 +72,16 @@ impl Outgoing {
         }
     }
 
+    /// A clock for a connection to come.
+    pub(super) fn set_clock(&mut self, clock: fn() -> SystemTime) {
+        self.clock = clock;
+    }
+
+    /// Whether what was sent has not made it larger than usual.
+    pub(super) fn is_small(&self) -> bool {
+        self.pending.capacity() + self.held.capacity() <= 2 * PENDING
+    }
+
     /// A request has come.
     pub(super) fn begin(&mut self, method: &Method, version: Version, after: After) {
         (self.version, self.after) = (version, after);

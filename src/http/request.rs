@@ -1,5 +1,6 @@
 //! What the server adds to a request.
 
+use super::connection::Connection;
 use http::Extensions;
 use percent_encoding::percent_decode_str;
 use std::ops::Range;
@@ -13,6 +14,9 @@ pub trait RequestExt {
     /// Whatever a client likes can stand there, slashes and dots too: `%2e%2e%2f` is `../`.
     fn path_value(&self, name: &str) -> &str;
 
+    /// The connection that it came by, of a server that accepts [itself](super::Server::serve).
+    fn connection(&self) -> Option<&Connection>;
+
     /// Has [`path_value`](Self::path_value) answer `value` for `name`, for other routers than ours, and
     /// for tests of handlers.
     fn set_path_value(&mut self, name: &str, value: impl Into<String>);
@@ -23,6 +27,10 @@ impl<B> RequestExt for http::Request<B> {
         let values = self.extensions().get::<PathValues>();
         let mut values = values.into_iter().flat_map(|values| values.0.iter().rev());
         values.find(|(other, _)| **other == *name).map_or("", |(_, value)| value)
+    }
+
+    fn connection(&self) -> Option<&Connection> {
+        self.extensions().get().filter(|connection: &&Connection| connection.is_known())
     }
 
     fn set_path_value(&mut self, name: &str, value: impl Into<String>) {

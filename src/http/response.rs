@@ -1,6 +1,7 @@
 //! What a handler answers with.
 
 use super::body::Body;
+use super::connection::ConnState;
 use super::outgoing::{HELD, Outgoing};
 use super::upgrade::Upgraded;
 use super::wire::Wire;
@@ -255,6 +256,7 @@ impl<'c> Response<'c> {
         let (_, incoming) = body.origin().ok_or_else(not_the_connections)?;
         self.out.push(self.wire)?;
         self.out.hand_over();
+        self.wire.connection.tell(ConnState::Hijacked);
         self.wire.without_timeouts();
         Ok(Upgraded::new(self.wire, &mut incoming.input))
     }

@@ -1,5 +1,6 @@
 //! A connection under way, as body and response share it.
 
+use super::connection::Connection;
 use super::transport::Transport;
 use crate::error;
 use std::io::{self, IoSlice};
@@ -17,6 +18,7 @@ pub(super) struct Timeouts {
 /// The transport, and what the two directions have to know of each other.
 pub(super) struct Wire<'t> {
     pub(super) transport: &'t dyn Transport,
+    pub(super) connection: &'t Connection,
     /// The client waits for a 100 before it sends its body.
     waits: AtomicBool,
     /// The response has begun: there is no 100 any more.
@@ -38,9 +40,14 @@ struct Until {
 const PARTS: usize = 3;
 
 impl<'t> Wire<'t> {
-    pub(super) fn new(transport: &'t dyn Transport, timeouts: Timeouts) -> Self {
+    pub(super) fn new(
+        transport: &'t dyn Transport,
+        timeouts: Timeouts,
+        connection: &'t Connection,
+    ) -> Self {
         Self {
             transport,
+            connection,
             waits: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             // Those of the burst before may still stand.
@@ -48,10 +55,16 @@ impl<'t> Wire<'t> {
                 timeouts,
                 read: None,
                 write: None,
-                read_set: true,
+                // One that rests has left none.
+                read_set: !connection.is_known(),
                 write_set: true,
             }),
         }
+    }
+
+    /// Nobody reads any more, for now: no deadline is left behind.
+    pub(super) fn rests(&self) {
+        self.read_deadline(None);
     }
 
     fn until(&self) -> MutexGuard<'_, Until> {
@@ -139,14 +152,17 @@ impl<'t> Wire<'t> {
 
     /// Reads until `at`.
     pub(super) fn read_until(&self, buf: &mut [u8], at: Option<Instant>) -> io::Result<usize> {
-        if let Some(deadlines) = self.transport.deadlines() {
-            let mut until = self.until();
-            if at.is_some() || until.read_set {
-                until.read_set = at.is_some();
-                deadlines.set_read_deadline(at);
-            }
-        }
+        self.read_deadline(at);
         self.read_now(buf)
+    }
+
+    fn read_deadline(&self, at: Option<Instant>) {
+        let Some(deadlines) = self.transport.deadlines() else { return };
+        let mut until = self.until();
+        if at.is_some() || until.read_set {
+            until.read_set = at.is_some();
+            deadlines.set_read_deadline(at);
+        }
     }
 
     fn read_now(&self, buf: &mut [u8]) -> io::Result<usize> {

@@ -47,6 +47,12 @@ impl Control {
         self.set_write_deadline(at);
     }
 
+    /// Whoever waits to read looks again. A stream that [rests](super::Stream::rest) starts its task.
+    #[cfg(feature = "http")]
+    pub(crate) fn nudge(&self) {
+        self.desc.read.recheck();
+    }
+
     /// As [`Stream::close`](super::Stream::close).
     pub fn close(&self) {
         self.desc.close();

@@ -164,9 +164,19 @@ impl<T: AsFd> Inner<T> {
     }
 
     pub(super) fn try_read(&self, buf: &mut [u8]) -> Result<usize> {
-        let Some(_turn) = self.desc.read.try_enter() else { return would_block() };
-        self.desc.read.begin()?;
-        if buf.is_empty() { Ok(0) } else { self.nowait.read(self.as_fd(), buf) }
+        let side = &self.desc.read;
+        let Some(_turn) = side.try_enter() else { return would_block() };
+        let seen = side.begin()?.seen;
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        let result = self.nowait.read(self.as_fd(), buf);
+        match &result {
+            Ok(n) => self.note(*n, buf.len(), seen),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => side.word().note_drained(seen),
+            Err(_) => {}
+        }
+        result
     }
 
     pub(super) fn try_write(&self, bytes: &[u8]) -> Result<usize> {
@@ -196,11 +206,16 @@ impl<T: AsFd> Inner<T> {
         let until = side.timeout.starting_now();
         let _turn = side.enter(until)?;
         let (n, seen) = self.perform(side, What::Readable, until, call)?;
-        if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
-            side.word().note_drained(seen);
-        }
+        self.note(n, len, seen);
         park::spend(n as u64);
         Ok(n)
+    }
+
+    /// A read of `len` bytes has got `n`.
+    fn note(&self, n: usize, len: usize, seen: State) {
+        if self.drains && 0 < n && n < len && !seen.is_hung_up() && keeps(&self.desc) {
+            self.desc.read.word().note_drained(seen);
+        }
     }
 
     /// The seam: tries `call`, which must not wait, and waits where it would have, until it goes on.

@@ -6,22 +6,29 @@ use crate::task;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
-impl<T: AsFd + Send + Sync + 'static> Stream<T> {
-    /// Runs `f` with the stream as a task of this worker once there is something to read, or it is
-    /// closed, or its read deadline or `until` has passed: `f` reads and sees. Until then the stream
-    /// takes no stack, and nothing else but `f`.
-    #[allow(dead_code, reason = "servers need it that keep connections without a task")]
-    pub(crate) fn rest(self, until: Option<Instant>, f: impl FnOnce(Self) + Send + 'static) {
-        let resting = Self { inner: self.inner.clone() };
-        let awake = move || {
-            withdraw(&self.wait(What::Readable));
-            f(self);
-        };
-        task::spawn_parked(awake, move |me| {
+impl<T: AsFd> Stream<T> {
+    /// Runs `f` as a task of this worker once there is something to read, or the stream is closed, its
+    /// read deadline or `until` has passed, or somebody has [nudged](super::Control) it: `f` calls
+    /// [`rise`](Self::rise), reads, and sees. Until then there is nothing of the task but `f`. It starts
+    /// at once if `stays`, which is asked when a nudge would be heard, answers no.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
+    pub(crate) fn rest(
+        &self,
+        until: Option<Instant>,
+        stays: impl FnOnce() -> bool,
+        f: impl FnOnce() + Send + 'static,
+    ) {
+        task::spawn_parked(f, |me| {
             // Whatever fails here, the read that follows says it.
-            let deadline = announce_other(&mut resting.wait(What::Readable), &me).ok()??;
-            Some([deadline, until].into_iter().flatten().min())
+            let deadline = announce_other(&mut self.wait(What::Readable), &me).ok()??;
+            stays().then(|| [deadline, until].into_iter().flatten().min())
         });
+    }
+
+    /// The rest is over.
+    #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
+    pub(crate) fn rise(&self) {
+        withdraw(&self.wait(What::Readable));
     }
 }
 
@@ -29,7 +36,7 @@ impl<T: AsFd + Send + Sync + 'static> Stream<T> {
 mod tests {
     use super::*;
     use std::io::{self, ErrorKind, PipeReader, Read, Write};
-    use std::sync::mpsc;
+    use std::sync::{Arc, mpsc};
     use std::time::Duration;
 
     fn resting()
@@ -37,6 +44,21 @@ mod tests {
         let (reader, writer) = io::pipe().unwrap();
         let (says, said) = mpsc::channel();
         (Stream::from_std(reader).unwrap(), writer, says, said)
+    }
+
+    /// `f` gets the stream when its rest is over.
+    fn rest(
+        stream: Stream<PipeReader>,
+        until: Option<Instant>,
+        stays: bool,
+        f: impl FnOnce(Stream<PipeReader>) + Send + 'static,
+    ) {
+        let resting = Stream { inner: Arc::clone(&stream.inner) };
+        let awake = move || {
+            stream.rise();
+            f(stream);
+        };
+        resting.rest(until, || stays, awake);
     }
 
     fn read(mut stream: Stream<PipeReader>, says: &mpsc::Sender<String>) {
@@ -50,7 +72,16 @@ mod tests {
 
     #[test]
     fn bytes_a_close_and_time_start_it() {
-        for what in ["bytes", "bytes that are there", "end", "closed", "late", "deadline"] {
+        for what in [
+            "bytes",
+            "bytes that are there",
+            "end",
+            "closed",
+            "late",
+            "deadline",
+            "nudged",
+            "not now",
+        ] {
             let (stream, mut writer, says, said) = resting();
             let control = stream.control();
             task::run(move || {
@@ -62,10 +93,13 @@ mod tests {
                     stream.set_read_deadline(Some(soon));
                 }
                 let until = (what == "late").then_some(soon);
-                stream.rest(until, move |stream| {
+                rest(stream, until, what != "not now", move |stream| {
                     if what == "late" {
                         assert!(Instant::now() >= soon);
                         stream.set_read_deadline(until);
+                    }
+                    if what == "nudged" || what == "not now" {
+                        return says.send(what.to_owned()).unwrap();
                     }
                     read(stream, &says);
                 });
@@ -74,6 +108,7 @@ mod tests {
                     "bytes" => writer.write_all(b"news").unwrap(),
                     "end" => drop(writer),
                     "closed" => control.close(),
+                    "nudged" => control.nudge(),
                     _ => {}
                 }
                 let answer = loop {
@@ -85,6 +120,7 @@ mod tests {
                 let expected = match what {
                     "bytes" | "bytes that are there" => "news".to_owned(),
                     "end" => String::new(),
+                    "nudged" | "not now" => what.to_owned(),
                     "closed" => format!("{:?}", ErrorKind::NotConnected),
                     _ => format!("{:?}", ErrorKind::TimedOut),
                 };
@@ -97,7 +133,7 @@ mod tests {
     #[test]
     fn a_runtime_that_ends_lets_go_of_what_rests() {
         let (stream, mut writer, _, _) = resting();
-        task::run(move || stream.rest(None, |_| panic!("it was not to start"))).unwrap();
+        task::run(move || rest(stream, None, true, |_| panic!("it was not to start"))).unwrap();
         assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }

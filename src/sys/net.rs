@@ -54,6 +54,27 @@ pub(crate) fn shutdown_write(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Write)?)
 }
 
+/// shutdown(2) of both directions, for all who share the socket.
+#[cfg(feature = "http")]
+pub(crate) fn shutdown(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::net::shutdown(fd, rustix::net::Shutdown::Both)?)
+}
+
+/// The address of this end; `None` if it is none of the internet's.
+#[cfg(feature = "http")]
+pub(crate) fn local_inet(fd: BorrowedFd<'_>) -> Option<SocketAddr> {
+    from_inet(rustix::net::getsockname(fd).ok()).ok()
+}
+
+/// Whether the peer has ended its direction, or the connection was reset, by poll(2).
+#[cfg(feature = "http")]
+pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec};
+    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut list = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+    retry(|| Ok(rustix::event::poll(&mut list, Some(&NOW))?)).is_ok_and(|n| n > 0)
+}
+
 /// connect(2); `false` if it goes on by itself, until the socket can be written.
 pub(crate) fn connect(fd: BorrowedFd<'_>, address: &impl SocketAddrArg) -> io::Result<bool> {
     retry(|| gate(Call::Connect, 1))?;
