@@ -228,7 +228,7 @@ fn reading_fails_in_the_same_way_again() {
 
 /// A server for one end of a pair of sockets.
 fn over_sockets(
-    handler: impl Handler + Send + 'static,
+    handler: impl Handler + Send + Sync + 'static,
     talk: impl FnOnce(std::os::unix::net::UnixStream) + Send + 'static,
 ) {
     within("a connection over sockets", move || {

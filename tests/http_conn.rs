@@ -121,7 +121,7 @@ fn a_failed_connection_is_an_error() {
 
 /// One end for a client; the other one is served on a thread of its own.
 fn served(
-    server: Server<impl aqueduct::http::Handler + Send + 'static>,
+    server: Server<impl aqueduct::http::Handler + Send + Sync + 'static>,
 ) -> (Duplex, mpsc::Receiver<io::Result<()>>) {
     let (client, connection) = duplex_with_capacity(1 << 16);
     let (tell, hear) = mpsc::channel();

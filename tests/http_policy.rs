@@ -1,9 +1,13 @@
 //! The fixed policy, point by point, on raw bytes: what is answered, whether the connection is closed, and
-//! that nothing after a refused request is ever read as a request.
+//! that nothing after a refused request is ever read as a request. In memory, and by the examples over sockets.
+#![cfg(target_os = "linux")]
 
 mod http_kit;
+mod running;
+mod tools;
 
-use http_kit::{post, replies, talk, talk_all};
+use http_kit::{post, replies, talk, talk_all, without_date};
+use running::Running;
 
 const NEXT: &str = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -20,6 +24,35 @@ fn refused(request: impl AsRef<[u8]>, status: u16) {
     assert_eq!(replies[0].status, status, "{text:?}: {}", replies[0].text());
     assert!(replies[0].closes() && talk.closed, "{text:?} does not close");
     assert!(!talk.seen.iter().any(|seen| seen.contains("smuggled")), "{text:?}: {:?}", talk.seen);
+    by_echo(|echo| assert_same(&echo.answers(&bytes, false), &talk.written, &text));
+    by_hello(|hello| {
+        let answers = hello.answers(&bytes, false);
+        let replies = http_kit::replies(&answers, &["GET"]);
+        // It does not look at bodies, and closes a connection on which one is malformed.
+        let found = replies[0].status;
+        assert!([status, 200, 405].contains(&found), "{text:?}: {found}");
+        assert_eq!(replies.len(), 1, "{text:?}: {replies:?}");
+    });
+}
+
+thread_local! {
+    static ECHO: Running = Running::start("echo_http");
+    static HELLO: Running = Running::start("hello");
+}
+
+fn by_echo(f: impl FnOnce(&Running)) {
+    ECHO.with(f);
+}
+
+fn by_hello(f: impl FnOnce(&Running)) {
+    HELLO.with(f);
+}
+
+#[track_caller]
+fn assert_same(by_socket: &[u8], in_memory: &[u8], request: &str) {
+    let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let by_socket = without_date(by_socket);
+    assert_eq!(told(&by_socket), told(in_memory), "{request:?}: over a socket, and in memory");
 }
 
 /// The request is answered with 200 and this body, and so is the next one.
@@ -35,6 +68,7 @@ fn served(request: impl AsRef<[u8]>, body: &str) {
     assert_eq!(told, [(200, body), (200, "")], "{text:?}");
     assert!(!talk.closed, "{text:?}");
     assert_eq!(talk.seen.len(), 2);
+    by_echo(|echo| assert_same(&echo.answers(&bytes, true), &talk.written, &text));
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(super) struct Session {
 pub(super) enum End {
     /// All that has come was answered, and the answers were sent. More may come.
     Idle,
+    /// Nothing has come.
+    Quiet,
     Closed,
 }
 
@@ -69,13 +71,9 @@ impl Session {
         self.due = fresh.flatten();
     }
 
-    /// Whether it is fit for another connection, after a burst that has ended [idle](End::Idle).
+    /// Whether it is fit for another connection, after a burst that has not closed its own.
     pub(super) fn is_small(&self) -> bool {
         self.outgoing.is_small()
-    }
-
-    pub(super) fn was_used(&self) -> bool {
-        self.used
     }
 
     /// Serves a request, and those that have come with it. It waits for the first one, unless the server
@@ -153,9 +151,7 @@ impl Session {
                 Ok(_) if empty => wire.connection.tell(ConnState::Active),
                 Ok(_) => {}
                 Err(e) if arrived.is_some() && e.kind() == io::ErrorKind::WouldBlock => {
-                    // Its time goes on.
-                    self.due = due;
-                    return Ok(Next::End(End::Idle));
+                    return Ok(Next::End(End::Quiet));
                 }
                 Err(e) if idle && e.kind() == io::ErrorKind::TimedOut => {
                     return Ok(Next::End(End::Closed));

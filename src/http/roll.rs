@@ -136,6 +136,10 @@ impl Roll {
         state.places.iter().flatten().for_each(stream::Control::close);
     }
 
+    pub(super) fn has_fewer(&self, most: usize) -> bool {
+        self.state().count < most
+    }
+
     /// Waits until there are fewer than `most` connections, or no more to come.
     pub(super) fn make_room(&self, most: usize) -> io::Result<()> {
         self.wait(|state| state.count < most || self.is_ending(), |_| None).map(drop)

@@ -76,7 +76,9 @@ impl Serving {
             }
         }
         listener.wait_no_more();
-        while let Ok((stream, peer)) = listener.accept() {
+        let has_room = || self.options.connections.is_none_or(|most| self.roll.has_fewer(most));
+        while has_room() {
+            let Ok((stream, peer)) = listener.accept() else { break };
             self.admit(stream, peer);
         }
         Ok(())
@@ -205,18 +207,21 @@ impl<T: AsFd + Send + Sync + 'static> Guest<T> {
         let mut session = spare(options, self.fresh.then_some(self.until));
         let connection = self.connection();
         let end = session.burst(options, handler, &self.line.stream, &connection);
-        let served = session.was_used();
         drop(connection);
-        if !matches!(end, Ok(End::Idle)) {
-            return;
-        }
-        keep(session);
-        if served {
-            self.fresh = false;
-            self.until = after(options.idle_timeout);
-            self.tell(ConnState::Idle);
-        } else if ending || self.until.is_some_and(|at| at <= Instant::now()) {
-            return;
+        match end {
+            Ok(End::Idle) => {
+                self.until = after(options.idle_timeout);
+                keep(session);
+                self.fresh = false;
+                self.tell(ConnState::Idle);
+            }
+            Ok(End::Quiet) => {
+                keep(session);
+                if ending || self.until.is_some_and(|at| at <= Instant::now()) {
+                    return;
+                }
+            }
+            Ok(End::Closed) | Err(_) => return,
         }
         self.rest();
     }
