@@ -2,7 +2,7 @@
 
 mod util;
 
-use aqueduct::http::{Mux, Server};
+use aqueduct::http::{HeaderValue, Mux, Server, header};
 use std::process::ExitCode;
 use util::Tool;
 
@@ -10,7 +10,8 @@ fn main() -> ExitCode {
     let tool = Tool::start("hello");
     let mut mux = Mux::new();
     let added = mux.handle_fn("GET /", |_, response| {
-        response.set("Content-Type", "text/plain")?.send("Hello, World!")
+        const TEXT: HeaderValue = HeaderValue::from_static("text/plain");
+        response.set(header::CONTENT_TYPE, TEXT)?.send("Hello, World!")
     });
     added.expect("the pattern is one, and the first");
     let command = util::command("hello", "Serves HTTP, and says hello to whoever asks.");

@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use std::any::Any;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Session {
     incoming: Incoming,
     outgoing: Outgoing,
-    /// The head of the last request, for the room that it takes.
-    spare: Option<Parts>,
+    /// The head of the request, or of the last one, for the room that it takes.
+    parts: Parts,
     /// Requests were served on this connection.
     used: bool,
     /// Until when its first head must have come.
@@ -57,7 +58,7 @@ impl Session {
         Self {
             incoming: Incoming::new(options.limits),
             outgoing: Outgoing::new(options.clock),
-            spare: None,
+            parts: nothing(),
             used: false,
             due: after(options.head_timeout),
         }
@@ -89,9 +90,10 @@ impl Session {
         let mut first = true;
         loop {
             let then = match self.head(options, &wire, first)? {
-                Next::Head(head, parts) => self.exchange(options, handler, &wire, head, parts)?,
+                Next::Head(head) => self.exchange(options, handler, &wire, head)?,
                 Next::Refused(why) => self.refuse(&wire, why)?,
                 Next::End(end) => {
+                    Connection::take_out_of(&mut self.parts.extensions);
                     wire.rests();
                     return Ok(end);
                 }
@@ -123,12 +125,10 @@ impl Session {
                 Err(why) => return Ok(Next::Refused(why)),
             };
             if let Some(found) = found {
-                let mut parts =
-                    self.spare.take().unwrap_or_else(|| http::Request::new(()).into_parts().0);
-                parts.headers.clear();
-                let head = head::parse(input.bytes(), &found, &mut parts);
+                self.parts.headers.clear();
+                let head = head::parse(input.bytes(), &found, &mut self.parts);
                 input.consume(found.fields.end);
-                return Ok(head.map_or_else(Next::Refused, |head| Next::Head(head, parts)));
+                return Ok(head.map_or_else(Next::Refused, Next::Head));
             }
             self.outgoing.flush_pending(wire)?;
             let empty = input.is_empty();
@@ -168,9 +168,8 @@ impl Session {
         handler: &dyn Handler,
         wire: &Wire<'_>,
         head: Head,
-        parts: Parts,
     ) -> io::Result<Then> {
-        let Self { incoming, outgoing, .. } = self;
+        let Self { incoming, outgoing, parts, .. } = self;
         incoming.begin(head.framing);
         // What follows CONNECT may be meant for somebody else.
         let stays = head.keep_alive && parts.method != Method::CONNECT;
@@ -188,11 +187,12 @@ impl Session {
         }
         wire.begin(head.expects && incoming.input.is_empty());
 
+        wire.connection.put_into(&mut parts.extensions);
+        let parts = mem::replace(parts, nothing());
         let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
-        wire.connection.put_into(request.extensions_mut());
         let mut response = Response::new(wire, outgoing);
         let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
-        let (mut parts, _) = request.into_parts();
+        (self.parts, _) = request.into_parts();
 
         // Better said at once: the connection cannot be used again.
         let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
@@ -212,10 +212,9 @@ impl Session {
         };
         let then = match result {
             Ok(()) => self.settle(options, wire),
-            Err(trouble) => self.fail(options, wire, &parts, trouble),
+            Err(trouble) => self.fail(options, wire, trouble),
         };
-        Connection::take_out_of(&mut parts.extensions);
-        self.spare = Some(parts);
+        Connection::leave_alone_in(&mut self.parts.extensions);
         then
     }
 
@@ -241,13 +240,7 @@ impl Session {
     }
 
     /// The handler has failed.
-    fn fail(
-        &mut self,
-        options: &Options,
-        wire: &Wire<'_>,
-        parts: &Parts,
-        trouble: Trouble,
-    ) -> io::Result<Then> {
+    fn fail(&mut self, options: &Options, wire: &Wire<'_>, trouble: Trouble) -> io::Result<Then> {
         if let Trouble::Error(error) = &trouble {
             self.incoming.note(error);
         }
@@ -263,7 +256,7 @@ impl Session {
             Trouble::Panic(_) => None,
         };
         if fault.is_none() {
-            let Parts { method, uri, .. } = parts;
+            let Parts { method, uri, .. } = &self.parts;
             (options.report)(&Failure { method, uri, cause: trouble.cause() });
         }
         if !self.outgoing.is_open() {
@@ -292,9 +285,8 @@ const FAILED: Refusal =
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "the server has failed at this");
 
 /// What came instead of a request, or one.
-#[expect(clippy::large_enum_variant, reason = "a box for each request would cost more")]
 enum Next {
-    Head(Head, Parts),
+    Head(Head),
     Refused(Refusal),
     End(End),
 }
@@ -312,6 +304,11 @@ impl Trouble {
             Self::Panic(payload) => Cause::Panic(failure::message(&**payload)),
         }
     }
+}
+
+/// The head of no request.
+fn nothing() -> Parts {
+    http::Request::new(()).into_parts().0
 }
 
 /// Whether `error` tells of a connection that has ended.

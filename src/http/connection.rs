@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The connection that a request came by, as its handler sees it: see
 /// [`RequestExt::connection`](super::RequestExt::connection).
@@ -45,6 +46,9 @@ pub(super) trait Link: Send + Sync {
     fn is_ending(&self) -> bool;
 
     fn tell(&self, connection: &Connection, state: ConnState);
+
+    /// How long a client may take nothing of what is written, from now on.
+    fn set_write_timeout(&self, timeout: Option<Duration>);
 }
 
 impl Connection {
@@ -65,10 +69,23 @@ impl Connection {
         self.0.as_deref()
     }
 
-    /// Has `extensions` tell of this.
+    /// Has `extensions`, in which [nothing else](Self::leave_alone_in) is, tell of this.
     pub(super) fn put_into(&self, extensions: &mut Extensions) {
-        if self.is_known() {
-            *extensions.get_or_insert_with(Self::unknown) = self.clone();
+        let Some(link) = &self.0 else { return extensions.clear() };
+        match extensions.get_mut::<Self>() {
+            Some(Self(Some(there))) if Arc::ptr_eq(there, link) => {}
+            Some(place) => *place = self.clone(),
+            None => {
+                extensions.clear();
+                extensions.insert(self.clone());
+            }
+        }
+    }
+
+    /// Takes everything else out of `extensions`.
+    pub(super) fn leave_alone_in(extensions: &mut Extensions) {
+        if extensions.len() > 1 {
+            extensions.clear();
         }
     }
 
@@ -77,9 +94,6 @@ impl Connection {
         match extensions.get_mut::<Self>() {
             Some(place) => *place = Self::unknown(),
             None => extensions.clear(),
-        }
-        if extensions.len() > 1 {
-            extensions.clear();
         }
     }
 

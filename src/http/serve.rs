@@ -90,6 +90,8 @@ impl Serving {
         peer: Option<SocketAddr>,
     ) {
         let Some(place) = self.roll.enter(stream.control()) else { return };
+        // It need not be said to each write.
+        stream.set_write_timeout(self.options.timeouts.write);
         let line = Line { stream, peer, serving: Arc::clone(self) };
         let until = after(self.options.head_timeout);
         let guest = Guest { line: Arc::new(line), place, until, fresh: true };
@@ -170,6 +172,10 @@ impl<T: AsFd + Send + Sync> Link for Line<T> {
 
     fn is_ending(&self) -> bool {
         self.serving.roll.is_ending()
+    }
+
+    fn set_write_timeout(&self, timeout: Option<Duration>) {
+        self.stream.set_write_timeout(timeout);
     }
 
     fn tell(&self, connection: &Connection, state: ConnState) {

@@ -74,7 +74,7 @@ impl<H: Handler> Server<H> {
             connections: None,
             on_state: None,
             report: Arc::new(|failure| eprintln!("{failure}")),
-            clock: SystemTime::now,
+            clock: crate::sys::rough_time,
         };
         Self { handler: Arc::new(handler), options: Arc::new(options), roll: Arc::default() }
     }

@@ -42,29 +42,35 @@ const PARTS: usize = 3;
 impl<'t> Wire<'t> {
     pub(super) fn new(
         transport: &'t dyn Transport,
-        timeouts: Timeouts,
+        mut timeouts: Timeouts,
         connection: &'t Connection,
     ) -> Self {
+        let known = connection.is_known();
+        if known {
+            // The stream has it.
+            timeouts.write = None;
+        }
         Self {
             transport,
             connection,
             waits: AtomicBool::new(false),
             answered: AtomicBool::new(false),
-            // Those of the burst before may still stand.
             until: Mutex::new(Until {
                 timeouts,
                 read: None,
                 write: None,
-                // One that rests has left none.
-                read_set: !connection.is_known(),
-                write_set: true,
+                // Others may still have those of an earlier burst.
+                read_set: !known,
+                write_set: !known,
             }),
         }
     }
 
-    /// Nobody reads any more, for now: no deadline is left behind.
+    /// The burst is over: no deadline is left behind.
     pub(super) fn rests(&self) {
+        self.begin(false);
         self.read_deadline(None);
+        self.before_write();
     }
 
     fn until(&self) -> MutexGuard<'_, Until> {
@@ -94,6 +100,9 @@ impl<'t> Wire<'t> {
     /// The connection speaks HTTP no more, and its pauses mean something else.
     pub(super) fn without_timeouts(&self) {
         self.until().timeouts = Timeouts::default();
+        if let Some(link) = self.connection.link() {
+            link.set_write_timeout(None);
+        }
         self.before_read();
         self.before_write();
     }

@@ -3,7 +3,7 @@
 
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
-use crate::park;
+use crate::park::{self, Turn};
 use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait};
 use crate::task;
@@ -131,13 +131,13 @@ impl<T: AsFd> Inner<T> {
 
     pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
         let side = &self.desc.write;
-        let until = side.timeout.starting_now();
-        let _turn = side.enter(until)?;
+        let mut patience = Patience::new(side);
+        let _turn = patience.enter()?;
         let mut done = 0;
         loop {
             let rest = &bytes[done..];
             let step = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write(fd, rest);
-            match self.perform(side, What::Writable, until, step) {
+            match self.perform(side, What::Writable, || patience.until(), step) {
                 Ok((0, _)) => return Ok(done),
                 Ok((n, _)) => {
                     park::spend(n as u64);
@@ -155,10 +155,10 @@ impl<T: AsFd> Inner<T> {
 
     pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<usize> {
         let side = &self.desc.write;
-        let until = side.timeout.starting_now();
-        let _turn = side.enter(until)?;
+        let mut patience = Patience::new(side);
+        let _turn = patience.enter()?;
         let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
-        let (n, _) = self.perform(side, What::Writable, until, call)?;
+        let (n, _) = self.perform(side, What::Writable, || patience.until(), call)?;
         park::spend(n as u64);
         Ok(n)
     }
@@ -203,9 +203,9 @@ impl<T: AsFd> Inner<T> {
             },
             _ => call(nowait, fd),
         };
-        let until = side.timeout.starting_now();
-        let _turn = side.enter(until)?;
-        let (n, seen) = self.perform(side, What::Readable, until, call)?;
+        let mut patience = Patience::new(side);
+        let _turn = patience.enter()?;
+        let (n, seen) = self.perform(side, What::Readable, || patience.until(), call)?;
         self.note(n, len, seen);
         park::spend(n as u64);
         Ok(n)
@@ -224,7 +224,7 @@ impl<T: AsFd> Inner<T> {
         &self,
         side: &Side,
         what: What,
-        until: Option<Instant>,
+        mut until: impl FnMut() -> Option<Instant>,
         mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
     ) -> Result<(R, State)> {
         let fd = self.as_fd();
@@ -244,11 +244,35 @@ impl<T: AsFd> Inner<T> {
             if side.is_hasty() {
                 return Err(ErrorKind::WouldBlock.into());
             }
+            let until = until();
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
             wait_from(&mut wait, round, until)?;
         }
+    }
+}
+
+/// How long a call may wait by its side's timeout, which is looked at when it first has to.
+struct Patience<'a> {
+    side: &'a Side,
+    until: Option<Option<Instant>>,
+}
+
+impl<'a> Patience<'a> {
+    fn new(side: &'a Side) -> Self {
+        Self { side, until: None }
+    }
+
+    fn enter(&mut self) -> Result<Turn<'a>> {
+        match self.side.try_enter() {
+            Some(turn) => Ok(turn),
+            None => self.side.enter(self.until()),
+        }
+    }
+
+    fn until(&mut self) -> Option<Instant> {
+        *self.until.get_or_insert_with(|| self.side.timeout.starting_now())
     }
 }
 

@@ -60,7 +60,7 @@ impl<T: AsFd> Op<'_, T> {
         mut call: impl FnMut(BorrowedFd<'_>) -> Result<R>,
     ) -> Result<R> {
         let call = |_, fd: BorrowedFd<'_>| call(fd);
-        let (result, _) = self.inner.perform(self.side, self.what, self.until, call)?;
+        let (result, _) = self.inner.perform(self.side, self.what, || self.until, call)?;
         park::spend(0);
         Ok(result)
     }

@@ -11,6 +11,17 @@ use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
+#[cfg(feature = "http")]
+use std::time::{Duration, SystemTime};
+
+/// The time of day as of the last tick of the kernel's clock, some milliseconds ago at most. It
+/// costs a third of the exact one.
+#[cfg(feature = "http")]
+pub(crate) fn rough_time() -> SystemTime {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
 
 fn flags(block: bool) -> SpliceFlags {
     // Never MORE: it corks sockets for 200 ms. MOVE has had no effect since 2.6.21.

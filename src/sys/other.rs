@@ -10,6 +10,11 @@ fn unsupported<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+#[cfg(feature = "http")]
+pub(crate) fn rough_time() -> std::time::SystemTime {
+    std::time::SystemTime::now()
+}
+
 pub(crate) fn splice(_: End<'_>, _: End<'_>, _: usize, _: bool) -> io::Result<usize> {
     unsupported()
 }
