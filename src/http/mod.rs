@@ -2,7 +2,7 @@
 //!
 //! A [`Handler`] is plain code that seems to block: it reads the request's [`Body`] and writes its
 //! [`Response`], and all adapters and [`copy`](crate::copy()) work on both. A [`Mux`] chooses the handler, a
-//! [`Server`] serves connections with it.
+//! [`Server`] serves connections with it: those that it [accepts](Server::serve), or any other.
 //!
 //! ```
 //! use aqueduct::http::{Handler, Mux, RequestExt, Server, StatusCode};
@@ -44,6 +44,13 @@
 //!   and `write!` does for the rest. Status and fields can change until something was sent.
 //! * *An error is a result.* `?` on whatever fails is answered by the server, as long as nothing was sent.
 //! * *Body and response are two values*, so that one can be copied into the other.
+//!
+//! # Clients that leave
+//!
+//! Nothing is done in a handler's back. If its client is gone, what it reads and writes fails, by a reset
+//! or a timeout; and one that does neither for long asks [`Connection::has_left`] and
+//! [`Connection::is_ending`] now and then, and returns. Slow clients, and those that stop, hold up the task
+//! of their own connection and nothing else, until its timeouts end it.
 //!
 //! # What is refused
 //!

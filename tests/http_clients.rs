@@ -1,0 +1,129 @@
+//! Clients that others have written, and what they make of the servers among the examples.
+#![cfg(target_os = "linux")]
+
+mod running;
+mod tools;
+
+use running::Running;
+use std::io::{Read, Write};
+use std::process::{Command, Output, Stdio};
+
+fn there_is(program: &str, arguments: &[&str]) -> bool {
+    let mut run = Command::new(program);
+    run.args(arguments).stdout(Stdio::null()).stderr(Stdio::null());
+    run.status().is_ok_and(|status| status.success())
+}
+
+fn text(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn client(name: &str) -> String {
+    format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn go_understands_it() {
+    if !there_is("go", &["version"]) {
+        return tools::not_run("go is not installed, so its client was not asked");
+    }
+    let echo = Running::start("echo_http");
+    let port = echo.port.to_string();
+    let run = Command::new("go").args(["run", &client("client.go"), &port]).output().unwrap();
+    assert_eq!(text(&run), "ok\n");
+}
+
+#[test]
+fn h11_understands_it() {
+    let pythons = ["python3", "/usr/bin/python3"];
+    let Some(python) = pythons.into_iter().find(|python| there_is(python, &["-c", "import h11"]))
+    else {
+        return tools::not_run("h11 is not installed, so its client was not asked");
+    };
+    let echo = Running::start("echo_http");
+    let port = echo.port.to_string();
+    let run = Command::new(python).args([&client("client.py"), &port]).output().unwrap();
+    assert_eq!(text(&run), "ok\n");
+}
+
+#[test]
+fn curl_understands_it() {
+    if !there_is("curl", &["--version"]) {
+        return tools::not_run("curl is not installed, so it was not asked");
+    }
+    let (echo, hello) = (Running::start("echo_http"), Running::start("hello"));
+    let (to_echo, to_hello) =
+        (format!("http://127.0.0.1:{}", echo.port), format!("http://127.0.0.1:{}", hello.port));
+    let curl = |arguments: &[&str]| {
+        let limits = ["-sS", "--max-time", "60"];
+        text(&Command::new("curl").args(limits).args(arguments).output().unwrap())
+    };
+    let told = curl(&["-v", &to_hello, &to_hello, &to_hello]);
+    assert_eq!(told.matches("Hello, World!").count(), 3);
+    assert_eq!(told.matches("Re-using existing connection").count(), 2, "{told}");
+    let told = curl(&["-I", &to_hello]);
+    assert!(told.contains("Content-Length: 13\r\nDate: "), "{told}");
+    let told = curl(&["-0", "-v", &to_hello]);
+    assert!(told.contains("Connection: close") && told.contains("Hello, World!"), "{told}");
+    assert!(curl(&["-v", &format!("{to_hello}/x/../y//z"), "--path-as-is"]).contains(" 307 "));
+
+    let place = tools::Place::new("echo_http");
+    let body: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
+    place.file("body", &body);
+    let path = |name: &str| place.path().join(name).display().to_string();
+    let upload = format!("@{}", path("body"));
+    for how in [
+        &["--data-binary", &upload][..],
+        &["--data-binary", &upload, "-H", "Expect: 100-continue"],
+        &["--data-binary", &upload, "-H", "Transfer-Encoding: chunked"],
+        &["--data-binary", &upload, "-H", "Transfer-Encoding: chunked", "-H", "Expect:"],
+        &["-0", "--data-binary", &upload],
+        &["-T", &path("body")],
+    ] {
+        let told = curl(&[how, &["-o", &path("back"), &to_echo]].concat());
+        assert_eq!(told, "");
+        assert!(place.read("back") == body, "{how:?}");
+    }
+    let told = curl(&["-v", "-d", "small", "-H", "Expect: 100-continue", &to_echo]);
+    assert!(told.contains("100 Continue") && told.starts_with("small"), "{told}");
+    assert_eq!(curl(&["-b", "a=1; b=2", &format!("{to_echo}/cookie")]), "a=1\nb=2\n");
+    let told = curl(&["-H", "X-One-Two: 3", &format!("{to_echo}/echo")]);
+    assert!(told.contains("X-One-Two: 3\n"), "{told}");
+}
+
+#[test]
+fn descriptors_that_run_out_come_back() {
+    let mut command = Command::new("bash");
+    command.args(["-c", "ulimit -n 30; exec \"$0\" 0"]).arg(tools::tool("hello"));
+    let hello = Running::of(&mut command);
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n";
+    let mut clients: Vec<_> = (0..60).map(|_| hello.connect()).collect();
+    clients.iter_mut().for_each(|client| client.write_all(request).unwrap());
+    // Each leaves when it was served, for those who wait.
+    for mut client in clients {
+        let mut answer = [0; 15];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HTTP/1.1 200 OK");
+    }
+}
+
+#[test]
+fn mistakes_are_told() {
+    for name in ["hello", "echo_http"] {
+        let taken = Running::start(name);
+        let place = tools::Place::new(name);
+        let out = place.sh(&format!("$T {}", taken.port));
+        let text = format!("{name}: port {}: Address already in use\n", taken.port);
+        tools::check(&out, 1, "", &text);
+        for (arguments, complaint) in [
+            ("nonsense", "invalid number: 'nonsense'"),
+            ("65536", "invalid number: '65536'"),
+            ("-w -1 0", "invalid number: '-1'"),
+        ] {
+            let out = place.sh(&format!("$T {arguments}"));
+            let text = format!("{name}: {complaint}\nTry '{name} --help' for more information.\n");
+            tools::check(&out, 1, "", &text);
+        }
+    }
+}
