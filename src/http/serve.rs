@@ -6,9 +6,10 @@ use super::handler::Handler;
 use super::roll::Roll;
 use super::server::Options;
 use crate::net::{TcpListener, UnixListener};
+use crate::park::Unparker;
 use crate::stream::{self, Stream};
 use crate::sys;
-use crate::task;
+use crate::task::{self, Resident};
 use std::cell::RefCell;
 use std::io;
 use std::net::SocketAddr;
@@ -96,7 +97,7 @@ impl Serving {
         let until = after(self.options.head_timeout);
         let guest = Guest { line: Arc::new(line), place, until, fresh: true };
         guest.tell(ConnState::New);
-        drop(task::spawn(|| guest.be_served()));
+        task::settle(guest);
     }
 }
 
@@ -205,9 +206,12 @@ impl<T: AsFd + Send + Sync + 'static> Guest<T> {
             self.connection().tell(state);
         }
     }
+}
 
-    /// Serves what has arrived, and then rests, or ends.
-    fn be_served(mut self) {
+impl<T: AsFd + Send + Sync + 'static> Resident for Guest<T> {
+    /// Serves what has arrived.
+    fn turn(mut self) -> Option<Self> {
+        self.line.stream.rise();
         let Serving { handler, options, roll } = &*self.line.serving;
         let ending = roll.is_ending();
         let mut session = spare(options, self.fresh.then_some(self.until));
@@ -220,25 +224,22 @@ impl<T: AsFd + Send + Sync + 'static> Guest<T> {
                 keep(session);
                 self.fresh = false;
                 self.tell(ConnState::Idle);
+                Some(self)
             }
             Ok(End::Quiet) => {
                 keep(session);
-                if ending || self.until.is_some_and(|at| at <= Instant::now()) {
-                    return;
-                }
+                let late = self.until.is_some_and(|at| at <= Instant::now());
+                (!ending && !late).then_some(self)
             }
-            Ok(End::Closed) | Err(_) => return,
+            Ok(End::Closed) | Err(_) => None,
         }
-        self.rest();
     }
 
-    fn rest(self) {
-        let line = Arc::clone(&self.line);
-        let stays = || !line.serving.roll.is_ending();
-        line.stream.rest(self.until, stays, move || {
-            self.line.stream.rise();
-            self.be_served();
-        });
+    fn rest(&self, me: &Unparker) -> Option<Option<Instant>> {
+        let deadline = self.line.stream.rest(me)?;
+        // Asked when a nudge would be heard.
+        let stays = !self.line.serving.roll.is_ending();
+        stays.then(|| [deadline, self.until].into_iter().flatten().min())
     }
 }
 
@@ -259,6 +260,7 @@ impl<T: AsFd + Send + Sync + 'static> Drop for Guest<T> {
 const SPARE: usize = 4;
 
 thread_local! {
+    #[expect(clippy::vec_box, reason = "they are large, and come and go with each burst")]
     static SESSIONS: RefCell<Vec<Box<Session>>> = const { RefCell::new(Vec::new()) };
 }
 

@@ -159,7 +159,7 @@ pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io
 ///
 /// # Errors
 ///
-/// As [`wait`].
+/// As [`wait`], and `Unsupported` if no event would come by itself.
 pub(crate) fn announce_other(
     wait: &mut Wait<'_>,
     me: &Unparker,
@@ -173,10 +173,11 @@ pub(crate) fn announce_other(
     let mut announced = 0;
     let result = announce(std::slice::from_mut(wait), me, None, true, &mut announced);
     // Not before: a registry that ends tells those whom it finds announced.
-    let settled = result.and_then(|deadline| {
-        let settled = here::settle(std::iter::once((wait.fd, wait.desc)))?;
-        Ok(deadline.filter(|_| settled))
-    });
+    let settled =
+        result.and_then(|deadline| match here::settle(std::iter::once((wait.fd, wait.desc)))? {
+            true => Ok(deadline),
+            false => Err(io::ErrorKind::Unsupported.into()),
+        });
     if announced > 0 && !matches!(settled, Ok(Some(_))) {
         withdraw(wait);
     }

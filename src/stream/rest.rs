@@ -1,28 +1,23 @@
 //! A stream that waits without anybody who waits.
 
 use super::Stream;
+use crate::park::{DEAF, Unparker};
 use crate::poll::{What, announce_other, withdraw};
-use crate::task;
 use std::os::fd::AsFd;
 use std::time::Instant;
 
 impl<T: AsFd> Stream<T> {
-    /// Runs `f` as a task of this worker once there is something to read, or the stream is closed, its
-    /// read deadline or `until` has passed, or somebody has [nudged](super::Control) it: `f` calls
-    /// [`rise`](Self::rise), reads, and sees. Until then there is nothing of the task but `f`. It starts
-    /// at once if `stays`, which is asked when a nudge would be heard, answers no.
+    /// Has `me` woken once there is something to read, or the stream is closed, its read deadline is
+    /// moved, or somebody has [nudged](super::Control) it; then [`rise`](Self::rise) is called, and the
+    /// read that follows says more. Until when the read deadline lets anybody wait; `None` if there is
+    /// something already.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
-    pub(crate) fn rest(
-        &self,
-        until: Option<Instant>,
-        stays: impl FnOnce() -> bool,
-        f: impl FnOnce() + Send + 'static,
-    ) {
-        task::spawn_parked(f, |me| {
-            // Whatever fails here, the read that follows says it.
-            let deadline = announce_other(&mut self.wait(What::Readable), &me).ok()??;
-            stays().then(|| [deadline, until].into_iter().flatten().min())
-        });
+    pub(crate) fn rest(&self, me: &Unparker) -> Option<Option<Instant>> {
+        match announce_other(&mut self.wait(What::Readable), me) {
+            Ok(until) => until,
+            // The read that follows says why, or it is tried anew.
+            Err(_) => Some(Instant::now().checked_add(DEAF)),
+        }
     }
 
     /// The rest is over.
@@ -35,8 +30,9 @@ impl<T: AsFd> Stream<T> {
 #[cfg(all(test, target_os = "linux", not(miri), not(aqueduct_loom)))]
 mod tests {
     use super::*;
+    use crate::task::{self, Resident};
     use std::io::{self, ErrorKind, PipeReader, Read, Write};
-    use std::sync::{Arc, mpsc};
+    use std::sync::mpsc;
     use std::time::Duration;
 
     fn resting()
@@ -46,19 +42,39 @@ mod tests {
         (Stream::from_std(reader).unwrap(), writer, says, said)
     }
 
-    /// `f` gets the stream when its rest is over.
+    /// Rests once, and then does something with its stream.
+    struct Sleeper<F> {
+        stream: Stream<PipeReader>,
+        until: Option<Instant>,
+        stays: bool,
+        rested: bool,
+        then: F,
+    }
+
+    impl<F: FnOnce(Stream<PipeReader>) + Send + 'static> Resident for Sleeper<F> {
+        fn turn(mut self) -> Option<Self> {
+            if !self.rested {
+                self.rested = true;
+                return Some(self);
+            }
+            self.stream.rise();
+            (self.then)(self.stream);
+            None
+        }
+
+        fn rest(&self, me: &Unparker) -> Option<Option<Instant>> {
+            let deadline = self.stream.rest(me)?;
+            self.stays.then(|| [deadline, self.until].into_iter().flatten().min())
+        }
+    }
+
     fn rest(
         stream: Stream<PipeReader>,
         until: Option<Instant>,
         stays: bool,
-        f: impl FnOnce(Stream<PipeReader>) + Send + 'static,
+        then: impl FnOnce(Stream<PipeReader>) + Send + 'static,
     ) {
-        let resting = Stream { inner: Arc::clone(&stream.inner) };
-        let awake = move || {
-            stream.rise();
-            f(stream);
-        };
-        resting.rest(until, || stays, awake);
+        task::settle(Sleeper { stream, until, stays, rested: false, then });
     }
 
     fn read(mut stream: Stream<PipeReader>, says: &mpsc::Sender<String>) {

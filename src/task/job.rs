@@ -11,6 +11,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::task::{Wake, Waker};
+use std::time::Instant;
 
 /// What wakes and cancels a task need of it.
 #[derive(Debug)]
@@ -67,12 +68,27 @@ impl Core {
     }
 }
 
+/// How a task goes on that was carried out.
+pub(super) enum Rest {
+    /// It has ended.
+    Over,
+    /// It is carried out once more as soon as it is woken, at that time at the latest.
+    Until(Option<Instant>),
+    /// It is carried out once more.
+    Not,
+}
+
 /// A task whose types its worker need not know.
 pub(super) trait Run: Send + Sync {
     fn core(&self) -> &Core;
 
     /// Carries it out. Catches panics.
     fn run(&self);
+
+    /// How it goes on now that it was carried out. If it rests, `me` will be woken.
+    fn rest(&self, _me: Unparker) -> Rest {
+        Rest::Over
+    }
 
     /// It is never carried out, and this is why.
     fn refuse(&self, why: io::Error);

@@ -73,6 +73,7 @@ pub(crate) mod models;
 mod office;
 mod permit;
 mod pool;
+mod resident;
 mod runtime;
 mod scope;
 mod stack;
@@ -81,11 +82,9 @@ mod timers;
 mod wait;
 mod worker;
 
-use crate::park::Unparker;
-use std::time::Instant;
-
 pub(crate) use self::cold::{is_task, warm};
 pub use self::join::{JoinError, JoinHandle};
+pub(crate) use self::resident::Resident;
 pub use self::runtime::{Builder, Runtime, Unfinished, run};
 pub use self::scope::{Scope, ScopedJoinHandle, scope};
 pub use self::wait::{sleep, sleep_until, unblock, wait, yield_now};
@@ -135,17 +134,10 @@ where
     runtime::spawn(Some(name.into()), f)
 }
 
-/// Starts a task on this worker once `arrange` has it woken, or at the moment that it answers: `f` is all
-/// there is of it until then, without a stack. `None` starts it at once. On a plain thread it is an
-/// ordinary task.
-pub(crate) fn spawn_parked(
-    f: impl FnOnce() + Send + 'static,
-    arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
-) {
-    match worker::current() {
-        Some(here) => pool::Pool::spawn_parked(&here, f, arrange),
-        None => drop(spawn(f)),
-    }
+/// Starts a task that rests without a stack between its turns, as [`spawn`] does.
+#[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
+pub(crate) fn settle(resident: impl Resident) {
+    runtime::settle(resident);
 }
 
 /// The name of the running task, if it has one.

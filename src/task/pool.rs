@@ -3,9 +3,9 @@
 use super::ending::Ending;
 use super::job::{Core, Job, Join, Run};
 use super::office::{Office, Post};
+use super::resident::{Residence, Resident};
 use super::worker::{self, Worker};
 use crate::error;
-use crate::park::Unparker;
 use crate::poll::Registry;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread;
@@ -103,33 +103,31 @@ impl Pool {
         let here = worker::current().filter(|here| Arc::ptr_eq(&here.pool, self));
         let office = self.choose(here.as_deref());
         let job = Arc::new(Job::new(Core::new(Arc::clone(office), name), f));
+        self.give(here.as_deref(), office, Arc::clone(&job) as _);
+        job
+    }
+
+    /// A new task that [rests](Resident) between its turns, the first of which is now.
+    pub(super) fn settle(self: &Arc<Self>, resident: impl Resident) {
+        let here = worker::current().filter(|here| Arc::ptr_eq(&here.pool, self));
+        let office = self.choose(here.as_deref());
+        let job = Arc::new(Residence::new(Core::new(Arc::clone(office), None), resident));
+        self.give(here.as_deref(), office, job);
+    }
+
+    /// Has the worker in `office` carry out `job`.
+    fn give(&self, here: Option<&Worker>, office: &Arc<Office>, job: Arc<dyn Run>) {
         if self.is_stopping() {
-            job.refuse(error::no_runtime());
-            return job;
+            return job.refuse(error::no_runtime());
         }
-        match &here {
-            Some(here) if Arc::ptr_eq(&here.office, office) => here.admit(Arc::clone(&job) as _),
+        match here {
+            Some(here) if Arc::ptr_eq(&here.office, office) => here.admit(job),
             _ => {
-                if let Err(Post::Start(job)) = office.post(Post::Start(Arc::clone(&job) as _)) {
+                if let Err(Post::Start(job)) = office.post(Post::Start(job)) {
                     job.refuse(error::no_runtime());
                 }
             }
         }
-        job
-    }
-
-    /// A new task of the running worker's, if this thread is one, that begins when it is woken; see
-    /// [`Worker::admit_parked`].
-    pub(super) fn spawn_parked<F>(
-        here: &Worker,
-        f: F,
-        arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
-    ) where
-        F: FnOnce() + Send + 'static,
-    {
-        let job = Arc::new(Job::new(Core::new(Arc::clone(&here.office), None), f));
-        Join::detach(&*job);
-        here.admit_parked(job, arrange);
     }
 
     fn choose<'a>(&'a self, here: Option<&'a Worker>) -> &'a Arc<Office> {

@@ -2,6 +2,7 @@
 
 use super::join::JoinHandle;
 use super::pool::Pool;
+use super::resident::Resident;
 use super::worker;
 use std::error;
 use std::fmt;
@@ -245,6 +246,14 @@ where
     match everybodys() {
         Ok(pool) => JoinHandle { job: Ok(pool.spawn(name, f)) },
         Err(error) => JoinHandle { job: Err(Some(error)) },
+    }
+}
+
+/// As [`spawn`], a task that rests between its turns. Without a runtime there is nothing of it.
+pub(super) fn settle(resident: impl Resident) {
+    match worker::current() {
+        Some(here) => here.pool.settle(resident),
+        None => drop(everybodys().map(|pool| pool.settle(resident))),
     }
 }
 

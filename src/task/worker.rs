@@ -1,7 +1,7 @@
 //! A thread that runs tasks: its queue, its timers, its poller.
 
 use super::carrier::{self, Carrier, suspend};
-use super::job::{Core, Run};
+use super::job::{Core, Rest, Run};
 use super::office::{Office, Post};
 use super::pool::Pool;
 use super::stack::Stacks;
@@ -152,27 +152,6 @@ impl Worker {
         self.office.count(true);
         let place = self.table.borrow_mut().insert(job);
         self.queue.borrow_mut().push_back(place);
-    }
-
-    /// Takes in a task that is not to begin before it is woken, until `arrange` answers at the latest.
-    /// `arrange` says who wakes it, and answers whether anybody does.
-    pub(super) fn admit_parked(
-        &self,
-        job: Arc<dyn Run>,
-        arrange: impl FnOnce(Unparker) -> Option<Option<Instant>>,
-    ) {
-        self.office.count(true);
-        let place = self.table.borrow_mut().insert(Arc::clone(&job));
-        // Nobody else knows of it.
-        job.core().park();
-        match arrange(Unparker::from(Arc::clone(&job).waker())) {
-            Some(Some(at)) => self.arm(place, at),
-            Some(None) => {}
-            None => job.core().wake(),
-        }
-        if self.stopped.get() {
-            job.core().cancel();
-        }
     }
 
     /// Waits, as the root, until the pool was stopped and all tasks have ended, or the pool's
@@ -348,6 +327,23 @@ impl Worker {
                 job.run();
             }
         });
+        let goes_on = match job.rest(Unparker::from(Arc::clone(&job).waker())) {
+            Rest::Over => false,
+            Rest::Until(until) if job.core().park() => {
+                if let Some(at) = until {
+                    self.arm(place, at);
+                }
+                true
+            }
+            // It was woken already.
+            Rest::Until(_) | Rest::Not => {
+                self.queue.borrow_mut().push_back(place);
+                true
+            }
+        };
+        if goes_on {
+            return;
+        }
         let (_job, armed) = self.table.borrow_mut().remove(place);
         if armed {
             self.orphan();
