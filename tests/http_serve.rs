@@ -154,6 +154,7 @@ fn whoever_says_nothing_for_too_long_is_left() {
     it.shut_down();
 
     let server = Server::new(handler(|_, response| response.send("hello")));
+    let server = server.idle_timeout(None);
     let it = serving(server.head_timeout(Some(Duration::from_millis(30))));
     for start in ["", "G", "GET / HTTP/1.1\r\nHost: h\r\n"] {
         let mut client = it.connect();
@@ -449,6 +450,36 @@ fn requests_know_their_connection() {
     for connection in &*kept.lock().unwrap() {
         assert!(connection.has_left() && connection.is_ending());
     }
+}
+
+#[test]
+fn what_a_handler_adds_to_a_request_is_not_in_the_next_one() {
+    #[derive(Clone)]
+    struct Mine;
+    let kept: Arc<Mutex<Vec<Connection>>> = Arc::default();
+    let keep = Arc::clone(&kept);
+    let it = serving(Server::new(handler(move |request, response| {
+        let there = request.extensions().get::<Mine>().is_some();
+        let peer = request.connection().unwrap().peer_addr().unwrap();
+        // Neither does it see what is taken out, or put in the place of what is there.
+        let mine = request.extensions_mut().remove::<Connection>().unwrap();
+        let mut kept = keep.lock().unwrap();
+        if let (true, Some(other)) = (kept.len() % 2 == 1, kept.first()) {
+            request.extensions_mut().insert(other.clone());
+        }
+        kept.push(mine);
+        request.extensions_mut().insert(Mine);
+        response.send(format!("{there} {peer}"))
+    })));
+    for _ in 0..3 {
+        let mut client = it.connect();
+        let told = format!("false {}", client.local_addr().unwrap());
+        client.write_all(GET.repeat(4).as_bytes()).unwrap();
+        for _ in 0..4 {
+            assert_eq!(answer(&mut BufReader::with_capacity(1, &mut client)).unwrap().text(), told);
+        }
+    }
+    it.shut_down();
 }
 
 #[test]

@@ -99,13 +99,18 @@ fn status_line(out: &mut Vec<u8>, status: StatusCode) {
 
 /// Writes a field line. Names begin with capitals, as people and old clients are used to.
 pub(super) fn field(out: &mut Vec<u8>, name: &HeaderName, value: &[u8]) {
-    let mut initial = true;
-    out.extend(name.as_str().bytes().map(|b| {
-        let b = if initial { b.to_ascii_uppercase() } else { b };
-        initial = b == b'-';
-        b
-    }));
-    out.extend_from_slice(b": ");
+    if *name == header::CONTENT_TYPE {
+        // Almost every response has it.
+        out.extend_from_slice(b"Content-Type: ");
+    } else {
+        let mut initial = true;
+        out.extend(name.as_str().bytes().map(|b| {
+            let b = if initial { b.to_ascii_uppercase() } else { b };
+            initial = b == b'-';
+            b
+        }));
+        out.extend_from_slice(b": ");
+    }
     out.extend_from_slice(value);
     out.extend_from_slice(b"\r\n");
 }

@@ -5,8 +5,10 @@ use super::host::is_authority;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use httparse::{EMPTY_HEADER, Header, Status};
 
-/// So many fields have their place on the stack.
-const FEW: usize = 24;
+/// Programs send so many fields, and browsers so many: they have their place on the stack, which it takes
+/// time to prepare.
+const FEW: usize = 6;
+const SOME: usize = 24;
 
 /// Which of the fields that say something of the message or the connection there are. Most requests have
 /// few of them, and need not be asked for the others.
@@ -41,10 +43,10 @@ pub(in super::super) fn parse(
     count: usize,
     into: &mut HeaderMap,
 ) -> Result<Telling, Refusal> {
-    if count <= FEW {
-        fill(bytes, &mut [EMPTY_HEADER; FEW], into)
-    } else {
-        fill(bytes, &mut vec![EMPTY_HEADER; count], into)
+    match count {
+        0..=FEW => fill(bytes, &mut [EMPTY_HEADER; FEW], into),
+        0..=SOME => fill(bytes, &mut [EMPTY_HEADER; SOME], into),
+        _ => fill(bytes, &mut vec![EMPTY_HEADER; count], into),
     }
 }
 
