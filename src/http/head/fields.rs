@@ -43,10 +43,12 @@ pub(in super::super) fn parse(
     count: usize,
     into: &mut HeaderMap,
 ) -> Result<Telling, Refusal> {
-    match count {
-        0..=FEW => fill(bytes, &mut [EMPTY_HEADER; FEW], into),
-        0..=SOME => fill(bytes, &mut [EMPTY_HEADER; SOME], into),
-        _ => fill(bytes, &mut vec![EMPTY_HEADER; count], into),
+    if count <= FEW {
+        fill(bytes, &mut [EMPTY_HEADER; FEW], into)
+    } else if count <= SOME {
+        fill(bytes, &mut [EMPTY_HEADER; SOME], into)
+    } else {
+        fill(bytes, &mut vec![EMPTY_HEADER; count], into)
     }
 }
 
