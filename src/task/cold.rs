@@ -46,3 +46,19 @@ pub(crate) fn warm(fd: BorrowedFd<'_>, at: Option<u64>, len: u64) -> io::Result<
         }
     })
 }
+
+/// Reads a file at an offset. A task waits off its worker for what is not in memory.
+///
+/// # Errors
+///
+/// Those of the file; the cancelled error.
+#[cfg(feature = "http")]
+pub(crate) fn read_at(fd: BorrowedFd<'_>, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+    if is_task() {
+        match sys::read_warm(fd, at, buf) {
+            Ok(n) => return Ok(n),
+            Err(_) => warm(fd, Some(at), buf.len() as u64)?,
+        }
+    }
+    sys::read_at(fd, at, buf)
+}
