@@ -19,7 +19,8 @@ pub(crate) enum Links {
 }
 
 /// A fifo must not make anybody wait for its writer, and a terminal not become ours.
-const FLAGS: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
+const FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
 /// As many as Linux follows.
 const MOST_LINKS: usize = 40;
@@ -30,11 +31,7 @@ pub(crate) fn open_root(path: &std::path::Path) -> io::Result<OwnedFd> {
 }
 
 /// Opens what lies at `path`, which is relative and not empty, to be read.
-pub(crate) fn open_beneath(
-    root: BorrowedFd<'_>,
-    path: &[u8],
-    links: Links,
-) -> io::Result<OwnedFd> {
+pub(crate) fn open_beneath(root: BorrowedFd<'_>, path: &[u8], links: Links) -> io::Result<OwnedFd> {
     match imp::open_beneath(root, path, FLAGS, links, false) {
         Err(error) if may_walk(&error) => walk(root, path, links),
         done => done,
@@ -101,11 +98,20 @@ fn push(ahead: &mut Vec<Vec<u8>>, path: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// What a name stands for, as far as it matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    File,
+    Folder,
+    Link,
+    Other,
+}
+
 /// What lies in a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Listed {
     pub(crate) name: Vec<u8>,
-    pub(crate) kind: FileType,
+    pub(crate) what: What,
     pub(crate) len: u64,
     pub(crate) modified: SystemTime,
 }
@@ -122,11 +128,16 @@ pub(crate) fn list(folder: OwnedFd, mut each: impl FnMut(Listed) -> bool) -> io:
         }
         // What has gone since is not there.
         let Ok(stat) = statat(names.fd()?, name, AtFlags::SYMLINK_NOFOLLOW) else { continue };
-        let kind = FileType::from_raw_mode(stat.st_mode);
+        let what = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => What::File,
+            FileType::Directory => What::Folder,
+            FileType::Symlink => What::Link,
+            _ => What::Other,
+        };
         let seconds = u64::try_from(stat.st_mtime).unwrap_or(0);
         let modified = UNIX_EPOCH.checked_add(Duration::from_secs(seconds)).unwrap_or(UNIX_EPOCH);
         let len = u64::try_from(stat.st_size).unwrap_or(0);
-        if !each(Listed { name: name.to_bytes().to_vec(), kind, len, modified }) {
+        if !each(Listed { name: name.to_bytes().to_vec(), what, len, modified }) {
             break;
         }
     }

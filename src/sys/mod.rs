@@ -38,14 +38,14 @@ pub(crate) mod overflow;
 mod wait;
 
 #[cfg(feature = "http")]
-pub(crate) use self::beneath::{Links, Listed, list, open_beneath, open_cached, open_root};
-#[cfg(feature = "http")]
-pub(crate) use self::errno::{is_absent, is_forbidden};
+pub(crate) use self::beneath::{Links, Listed, What, list, open_beneath, open_cached, open_root};
 pub(crate) use self::errno::{
     Verdict, is_connections_own, is_files_own, is_shortage, verdict, verdict_on_range,
 };
 #[cfg(feature = "http")]
 pub(crate) use self::imp::rough_time;
+#[cfg(feature = \"http\")]
+pub(crate) use self::errno::{is_absent, is_forbidden};
 pub(crate) use self::imp::{
     answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size, splice,
     tee,

@@ -4,11 +4,10 @@ use super::super::reply::date_of;
 use super::super::response::Response;
 use super::join;
 use super::root::Root;
-use crate::sys::{self, Listed};
+use crate::sys::{self, Listed, What};
 use crate::task;
 use http::{HeaderValue, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
-use rustix::fs::FileType;
 use std::fmt::{self, Display, Write};
 use std::fs::File;
 use std::io;
@@ -46,16 +45,17 @@ fn rows(root: &Root, path: &[u8], folder: File, hidden: bool) -> io::Result<(Vec
         if !hidden && row.name.starts_with(b".") {
             return true;
         }
-        if row.kind == FileType::Symlink {
+        if row.what == What::Link {
             // Told of as what it leads to, if that can be reached.
             let Ok(entry) = root.open(&join(path, &row.name)) else { return true };
-            row.kind = if entry.about.is_dir() { FileType::Directory } else { FileType::RegularFile };
-            if !entry.about.is_dir() && !entry.about.is_file() {
-                return true;
-            }
+            row.what = match () {
+                () if entry.about.is_dir() => What::Folder,
+                () if entry.about.is_file() => What::File,
+                () => What::Other,
+            };
             (row.len, row.modified) = (entry.about.len(), entry.modified());
         }
-        if !matches!(row.kind, FileType::Directory | FileType::RegularFile) {
+        if !matches!(row.what, What::Folder | What::File) {
             return true;
         }
         whole = rows.len() < MOST;
@@ -66,7 +66,7 @@ fn rows(root: &Root, path: &[u8], folder: File, hidden: bool) -> io::Result<(Vec
     })?;
     rows.sort_by_cached_key(|row| {
         let name = String::from_utf8_lossy(&row.name).to_lowercase();
-        (row.kind != FileType::Directory, name, row.name.clone())
+        (row.what != What::Folder, name, row.name.clone())
     });
     Ok((rows, whole))
 }
@@ -83,7 +83,9 @@ fn write(page: &mut String, path: &[u8], rows: &[Listed], whole: bool) -> fmt::R
         include_str!("listing.css")
     )?;
     crumbs(page, path)?;
-    page.push_str("<table>\n<thead><tr><th>Name<th>Size<th>Modified <small>UTC</small></thead>\n<tbody>\n");
+    page.push_str(
+        "<table>\n<thead><tr><th>Name<th>Size<th>Modified <small>UTC</small></thead>\n<tbody>\n",
+    );
     if !path.is_empty() {
         page.push_str("<tr><td><a class=\"up\" href=\"../\">Parent folder</a><td><td>\n");
     }
@@ -114,7 +116,7 @@ fn crumbs(page: &mut String, path: &[u8]) -> fmt::Result {
 }
 
 fn line(page: &mut String, row: &Listed) -> fmt::Result {
-    let is_folder = row.kind == FileType::Directory;
+    let is_folder = row.what == What::Folder;
     let (class, slash) = if is_folder { ("folder", "/") } else { ("file", "") };
     let href = percent_encode(&row.name, REFERENCE);
     // With a dot, since a name may look like a scheme.
@@ -127,10 +129,10 @@ fn line(page: &mut String, row: &Listed) -> fmt::Result {
 }
 
 fn foot(page: &mut String, rows: &[Listed], whole: bool) -> fmt::Result {
-    let folders = rows.iter().filter(|row| row.kind == FileType::Directory).count();
+    let folders = rows.iter().filter(|row| row.what == What::Folder).count();
     let files = rows.len() - folders;
-    let bytes = rows.iter().fold(0, |sum: u64, row| match row.kind {
-        FileType::Directory => sum,
+    let bytes = rows.iter().fold(0, |sum: u64, row| match row.what {
+        What::Folder => sum,
         _ => sum.saturating_add(row.len),
     });
     page.push_str("<footer>");
@@ -194,7 +196,8 @@ impl Display for Minute {
         // `Sun, 06 Nov 1994 08:49:37 GMT`
         let date = date_of(self.0);
         let month = MONTHS.chunks(3).position(|month| *month == date[8..11]).unwrap_or(0) + 1;
-        let text = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
+        let text =
+            |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
         write!(f, "{}-{month:02}-{} {}", text(12..16), text(5..7), text(17..22))
     }
 }
@@ -239,13 +242,17 @@ mod tests {
     #[test]
     fn names_are_harmless() {
         let text = |name: &[u8]| Text(name).to_string();
-        assert_eq!(text(b"<a href='x'>&\"</a>\n\xff"), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;\u{fffd}\u{fffd}");
+        assert_eq!(
+            text(b"<a href='x'>&\"</a>\n\xff"),
+            "&lt;a href=&#39;x&#39;&gt;&amp;&quot;&lt;/a&gt;\u{fffd}\u{fffd}"
+        );
         let mut page = String::new();
-        let row = |name: &[u8], kind| Listed { name: name.into(), kind, len: 5, modified: UNIX_EPOCH };
+        let row =
+            |name: &[u8], what| Listed { name: name.into(), what, len: 5, modified: UNIX_EPOCH };
         let rows = [
-            row(b"a:b?c#d%e f\"<", FileType::Directory),
-            row(b"javascript:alert(1)", FileType::RegularFile),
-            row(b"\xff", FileType::RegularFile),
+            row(b"a:b?c#d%e f\"<", What::Folder),
+            row(b"javascript:alert(1)", What::File),
+            row(b"\xff", What::File),
         ];
         write(&mut page, b"x/<y>", &rows, true).unwrap();
         for part in [

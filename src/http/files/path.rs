@@ -105,8 +105,10 @@ mod tests {
 
     impl quickcheck::Arbitrary for Path {
         fn arbitrary(g: &mut quickcheck::Gen) -> Self {
-            let pieces =
-                ["/", "/", ".", "..", "%2e", "%2F", "%2f", "%00", "%5c", "%25", "2e", "a", "\\", "~", "%"];
+            let pieces = [
+                "/", "/", ".", "..", "%2e", "%2F", "%2f", "%00", "%5c", "%25", "2e", "a", "\\",
+                "~", "%",
+            ];
             let len = usize::arbitrary(g) % 16;
             Self((0..len).filter_map(|_| g.choose(&pieces).copied()).collect())
         }

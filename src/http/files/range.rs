@@ -22,7 +22,9 @@ const MOST: usize = 64;
 /// A sender may ignore any Range. We ignore those that are malformed or of another unit, and those
 /// that would cost more than the whole: too many ranges, or more bytes than there are.
 pub(super) fn parse(value: &[u8], len: u64) -> Ranges {
-    let Some(set) = value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes=")) else {
+    let Some(set) =
+        value.split_at_checked(6).filter(|(unit, _)| unit.eq_ignore_ascii_case(b"bytes="))
+    else {
         return Ranges::All;
     };
     // There is no way to tell of none of no bytes, and some clients ask for ranges always.
@@ -154,9 +156,11 @@ mod tests {
 
     impl quickcheck::Arbitrary for Value {
         fn arbitrary(g: &mut quickcheck::Gen) -> Self {
-            let pieces: [&[u8]; 10] = [b"0", b"7", b"-", b"-", b",", b" ", b"9", b"12", b"x", b"18446744073709551615"];
+            let pieces: [&[u8]; 10] =
+                [b"0", b"7", b"-", b"-", b",", b" ", b"9", b"12", b"x", b"18446744073709551615"];
             let len = usize::arbitrary(g) % 12;
-            let tail = (0..len).flat_map(|_| g.choose(&pieces).copied().unwrap_or_default().to_vec());
+            let tail =
+                (0..len).flat_map(|_| g.choose(&pieces).copied().unwrap_or_default().to_vec());
             Self(b"bytes=".iter().copied().chain(tail).collect())
         }
     }

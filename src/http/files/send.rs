@@ -69,11 +69,7 @@ pub fn serve_file(
 }
 
 impl Sending<'_> {
-    pub(super) fn send(
-        self,
-        request: &Request<'_>,
-        response: &mut Response<'_>,
-    ) -> io::Result<()> {
+    pub(super) fn send(self, request: &Request<'_>, response: &mut Response<'_>) -> io::Result<()> {
         let Self { entry, coding, kind, share_pages } = self;
         let (len, modified, now) = (entry.about.len(), entry.modified(), SystemTime::now());
         response.set(header::CONTENT_TYPE, kind)?;
@@ -85,7 +81,10 @@ impl Sending<'_> {
         // No response may tell of a change that is to come.
         if modified <= now {
             let date = HeaderValue::from_bytes(&date_of(modified));
-            response.set(header::LAST_MODIFIED, date.map_err(|why| error::bad_field("a date", &why))?)?;
+            response.set(
+                header::LAST_MODIFIED,
+                date.map_err(|why| error::bad_field("a date", &why))?,
+            )?;
         }
         content::serve(request, response, len, &mut |part, response| {
             send(&entry.file, part, share_pages, response)
