@@ -100,7 +100,7 @@ fn write(page: &mut String, path: &[u8], rows: &[Listed], whole: bool) -> fmt::R
 fn crumbs(page: &mut String, path: &[u8]) -> fmt::Result {
     let names = || path.split(|b| *b == b'/').filter(|name| !name.is_empty());
     let depth = names().count();
-    page.push_str("<h1>");
+    page.push_str("<h1><span>Index of</span> ");
     match depth {
         0 => page.push_str("<b>/</b>"),
         _ => write!(page, "<a href=\"{}\">/</a>", "../".repeat(depth))?,
@@ -257,7 +257,7 @@ mod tests {
         write(&mut page, b"x/<y>", &rows, true).unwrap();
         for part in [
             "<title>/x/&lt;y&gt;/</title>",
-            "<h1><a href=\"../../\">/</a><a href=\"../\">x</a><i>/</i><b>&lt;y&gt;</b></h1>",
+            "<h1><span>Index of</span> <a href=\"../../\">/</a><a href=\"../\">x</a><i>/</i><b>&lt;y&gt;</b></h1>",
             "<a class=\"up\" href=\"../\">",
             "<a class=\"folder\" href=\"./a%3Ab%3Fc%23d%25e%20f%22%3C/\">a:b?c#d%e f&quot;&lt;</a><td><td>",
             "<a class=\"file\" href=\"./javascript%3Aalert%281%29\">",
@@ -268,7 +268,7 @@ mod tests {
         }
         let mut page = String::new();
         write(&mut page, b"", &[], false).unwrap();
-        assert!(page.contains("<h1><b>/</b></h1>") && !page.contains("../"), "{page}");
+        assert!(page.contains("Index of</span> <b>/</b></h1>") && !page.contains("../"), "{page}");
         assert!(page.contains("<footer>The first 10000 entries only: Empty</footer>"), "{page}");
     }
 }
