@@ -242,6 +242,51 @@ fn requests_are_lines_on_standard_error() {
     assert!(lines[1].contains("\"GET /none HTTP/1.1\" 404 "));
 }
 
+/// The system calls that concern files and sockets while the server answers `target`, which begins with
+/// its opening; `None` without strace.
+fn calls(place: &Place, target: &str) -> Option<Vec<String>> {
+    const TRACED: &str = "trace=openat,openat2,read,preadv2,pread64,sendfile,sendto,sendmsg,splice";
+    let mut command = Command::new("strace");
+    command.args(["-f", "-o", "calls", "-e", TRACED, "sh", "-c", "echo $$; exec \"$0\" \"$@\""]);
+    command.arg(tools::tool("httpd")).args(["-l", "127.0.0.1:0", "-d", "site"]);
+    let Ok(mut strace) = command.current_dir(place.path()).stdout(Stdio::piped()).spawn() else {
+        tools::not_run("strace is not installed, so no calls were counted");
+        return None;
+    };
+    let mut lines = BufReader::new(strace.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let own = lines.next().unwrap().parse().ok().and_then(Pid::from_raw).unwrap();
+    let server = Server { process: strace, address: lines.next().unwrap() };
+    // The first may have to fetch what it asks for.
+    assert_eq!(
+        [server.status(target), server.status(target), server.status("/none")],
+        [200, 200, 404]
+    );
+    // strace ends with what it traces, which would go on without it.
+    kill_process(own, Signal::TERM).unwrap();
+    assert_eq!(lines.next(), None);
+    drop(server);
+    let log = String::from_utf8(place.read("calls")).unwrap();
+    let opened = format!(" openat2(3, \"{}\"", &target[1..]);
+    let last = log.lines().rev().take_while(|line| !line.contains(&opened)).count();
+    let list = log.lines().skip(log.lines().count() - last - 1).map(str::to_owned);
+    Some(list.take_while(|line| !line.contains("\"none\"")).collect())
+}
+
+#[test]
+fn files_cost_few_calls() {
+    let place = place();
+    let Some(list) = calls(&place, "/long.bin") else { return };
+    let count = |list: &[String], name: &str| list.iter().filter(|l| l.contains(name)).count();
+    assert!(count(&list, " sendfile(") > 0 && count(&list, " splice(") == 0, "{list:#?}");
+    assert_eq!(count(&list, " sendto("), 1, "{list:#?}");
+    // Reads ask whether there is something in memory, by a byte.
+    let reads = list.iter().filter(|l| l.contains("read") && !l.contains("iov_len=1}"));
+    assert_eq!(reads.count(), 0, "{list:#?}");
+    let list = calls(&place, "/hello.txt").unwrap();
+    let counts = [" openat2(", " preadv2(", " sendto("].map(|name| count(&list, name));
+    assert_eq!((counts, list.len()), ([1, 1, 1], 3), "{list:#?}");
+}
+
 #[test]
 fn what_is_under_way_is_finished_before_the_end() {
     const HUGE: usize = 32 << 20;
