@@ -43,9 +43,9 @@ pub(crate) use self::errno::{
     Verdict, is_connections_own, is_files_own, is_shortage, verdict, verdict_on_range,
 };
 #[cfg(feature = "http")]
-pub(crate) use self::imp::rough_time;
-#[cfg(feature = \"http\")]
 pub(crate) use self::errno::{is_absent, is_forbidden};
+#[cfg(feature = "http")]
+pub(crate) use self::imp::rough_time;
 pub(crate) use self::imp::{
     answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size, splice,
     tee,
