@@ -386,7 +386,7 @@ fn what_is_no_file_is_not_there() {
     let page = site.get("/", "");
     assert!(!page.text().contains("fifo") && !page.text().contains("socket"));
     // Nobody is refused who is the superuser.
-    fs::set_permissions(site.at("ten.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(site.at("ten.txt"), fs::Permissions::from_mode(0o0)).unwrap();
     if File::open(site.at("ten.txt")).is_err() {
         assert_eq!(site.get("/ten.txt", "").status, 403);
     }
