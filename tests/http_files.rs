@@ -425,7 +425,7 @@ fn compressed_neighbours_stand_in() {
     assert!(get(files(), "/long.bin", accept).body == long(), "an old one is of another version");
     // Each representation has its own tag, and ranges are of it.
     let tag = |fields: &str| get(files(), "/ten.txt", fields).field("etag").unwrap().to_owned();
-    assert_ne!(tag(accept), tag(""));
+    assert!(tag(accept).ends_with("-gzip\"") && !tag("").contains("gzip"), "{}", tag(accept));
     let fields = format!("{accept}If-None-Match: {}\r\n", tag(accept));
     let reply = get(files(), "/ten.txt", &fields);
     assert_eq!((reply.status, reply.field("vary")), (304, Some("accept-encoding")));

@@ -132,7 +132,7 @@ pub(super) fn serve(
         }
     };
     response.set(header::CONTENT_LENGTH, part.end - part.start)?;
-    if *request.method() == Method::HEAD || part.is_empty() {
+    if *request.method() == Method::HEAD {
         return Ok(());
     }
     send(part, response)
