@@ -94,7 +94,8 @@ fn processors() -> usize {
 }
 
 fn files(tool: &Tool, matches: &ArgMatches) -> Option<Files> {
-    let folder = matches.get_one::<OsString>("directory").map_or(Path::new("."), Path::new);
+    let folder = matches.get_one::<OsString>("directory");
+    let folder = folder.map_or(".".as_ref(), Path::new);
     let files = match Files::new(folder) {
         Ok(files) => files,
         Err(error) => {
