@@ -95,7 +95,7 @@ fn processors() -> usize {
 
 fn files(tool: &Tool, matches: &ArgMatches) -> Option<Files> {
     let folder = matches.get_one::<OsString>("directory");
-    let folder = folder.map_or(".".as_ref(), Path::new);
+    let folder = folder.map_or_else(|| Path::new("."), Path::new);
     let files = match Files::new(folder) {
         Ok(files) => files,
         Err(error) => {
