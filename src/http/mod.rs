@@ -75,6 +75,7 @@ mod chunked;
 mod conn;
 mod connection;
 mod failure;
+mod files;
 mod handler;
 mod head;
 mod incoming;
@@ -98,6 +99,7 @@ pub use self::around::{AccessLog, LimitBody, Redirect, StripPrefix, Timeout, red
 pub use self::body::Body;
 pub use self::connection::{ConnState, Connection};
 pub use self::failure::{Cause, Failure};
+pub use self::files::{Files, Links, content_type, serve_content, serve_file};
 pub use self::handler::{Handler, Request, handler};
 pub use self::mux::Mux;
 pub use self::request::RequestExt;

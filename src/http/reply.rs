@@ -138,17 +138,27 @@ thread_local! {
     static LATEST: std::cell::Cell<(u64, Date)> = const { std::cell::Cell::new((u64::MAX, [0; 29])) };
 }
 
-/// `now`, as a Date tells it. Times that it cannot tell become the nearest that it can.
-pub(super) fn date(now: SystemTime) -> Date {
+/// The second of `time`. Times that a Date cannot tell become the nearest that it can.
+fn second(time: SystemTime) -> u64 {
     /// The end of the year 9999.
     const END: u64 = 253_402_300_799;
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(END);
+    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs()).min(END)
+}
+
+/// `now`, as a Date tells it.
+pub(super) fn date(now: SystemTime) -> Date {
+    let second = second(now);
     let known = LATEST.try_with(|latest| latest.get()).ok().filter(|(at, _)| *at == second);
     known.map(|(_, text)| text).unwrap_or_else(|| {
         let text = spelled(second);
         let _ = LATEST.try_with(|latest| latest.set((second, text)));
         text
     })
+}
+
+/// Another time than now, as a Date tells it.
+pub(super) fn date_of(time: SystemTime) -> Date {
+    spelled(second(time))
 }
 
 fn spelled(second: u64) -> Date {

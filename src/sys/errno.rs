@@ -83,3 +83,27 @@ pub(crate) fn is_connections_own(error: &io::Error) -> bool {
     ];
     own.contains(&errno)
 }
+
+/// Whether there is no file of that name, or none that may be reached by it.
+#[cfg(feature = "http")]
+pub(crate) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        // A fifo or socket without its other end; a link that is not to be followed, as others tell it.
+        Some(
+            Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::LOOP
+                | Errno::XDEV
+                | Errno::NAMETOOLONG
+                | Errno::NXIO
+                | Errno::MLINK
+        )
+    )
+}
+
+/// Whether a file is there and may not be opened.
+#[cfg(feature = "http")]
+pub(crate) fn is_forbidden(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::ACCESS | Errno::PERM))
+}

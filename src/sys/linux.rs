@@ -167,3 +167,23 @@ pub(crate) fn reopen(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
+
+/// openat2(2): in one call, however the path goes.
+#[cfg(feature = "http")]
+pub(super) fn open_beneath(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    flags: OFlags,
+    links: super::Links,
+    cached: bool,
+) -> io::Result<OwnedFd> {
+    use super::Links;
+    use rustix::fs::ResolveFlags;
+    let mut resolve = match links {
+        Links::Refused => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+        Links::Beneath => ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS,
+        Links::Followed => ResolveFlags::empty(),
+    };
+    resolve.set(ResolveFlags::CACHED, cached);
+    retry(|| Ok(rustix::fs::openat2(root, path, flags, Mode::empty(), resolve)?))
+}

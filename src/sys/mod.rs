@@ -21,6 +21,8 @@ mod faults {
 #[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
 mod imp;
 
+#[cfg(feature = "http")]
+mod beneath;
 #[cfg(all(not(all(test, aqueduct_loom)), any(target_os = "linux", target_os = "android")))]
 pub(crate) mod epoll;
 mod errno;
@@ -35,9 +37,13 @@ pub(crate) mod overflow;
 #[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
 mod wait;
 
+#[cfg(feature = "http")]
+pub(crate) use self::beneath::{Links, Listed, What, list, open_beneath, open_cached, open_root};
 pub(crate) use self::errno::{
     Verdict, is_connections_own, is_files_own, is_shortage, verdict, verdict_on_range,
 };
+#[cfg(feature = "http")]
+pub(crate) use self::errno::{is_absent, is_forbidden};
 #[cfg(feature = "http")]
 pub(crate) use self::imp::rough_time;
 pub(crate) use self::imp::{
@@ -45,6 +51,8 @@ pub(crate) use self::imp::{
     tee,
 };
 pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
+#[cfg(feature = "http")]
+pub(crate) use self::nowait::read_warm;
 pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::Watch;
 

@@ -125,6 +125,12 @@ pub(crate) fn is_cold(fd: BorrowedFd<'_>, at: u64) -> bool {
     matches!(by_call::read_at(fd, &mut [IoSliceMut::new(&mut [0])], at), Err(Errno::AGAIN))
 }
 
+/// pread(2) of what is in memory; `WouldBlock` or `Unsupported` where that cannot be told.
+#[cfg(feature = "http")]
+pub(crate) fn read_warm(fd: BorrowedFd<'_>, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+    retry(|| Ok(by_call::read_at(fd, &mut [IoSliceMut::new(buf)], at)?))
+}
+
 /// `WouldBlock` unless the watch fires at once.
 fn ask(watch: Watch<'_>) -> io::Result<()> {
     let mut watches = [watch];

@@ -112,3 +112,15 @@ impl From<Edge> for OwnedFd {
         match edge {}
     }
 }
+
+/// There is no such call.
+#[cfg(feature = "http")]
+pub(super) fn open_beneath(
+    _: BorrowedFd<'_>,
+    _: &[u8],
+    _: rustix::fs::OFlags,
+    _: super::Links,
+    _: bool,
+) -> io::Result<OwnedFd> {
+    unsupported()
+}

@@ -11,9 +11,12 @@ pub(crate) fn is_task() -> bool {
     worker::current().is_some_and(|worker| !worker.stands())
 }
 
-/// Systems read this far ahead of who reads on and on, so what lies between two points that are no
-/// further apart has mostly come or gone with them.
-const STRIDE: usize = 128 << 10;
+/// Systems read about this far ahead of who reads on and on, and what has come together mostly goes
+/// together: one point in so many bytes tells of all of them.
+const STRIDE: usize = 512 << 10;
+
+/// So much is fetched by one read.
+const SCRATCH: usize = 128 << 10;
 
 /// The most that is fetched at a time.
 const MOST: u64 = 1 << 20;
@@ -35,7 +38,7 @@ pub(crate) fn warm(fd: BorrowedFd<'_>, at: Option<u64>, len: u64) -> io::Result<
     let Ok(fd) = fd.try_clone_to_owned() else { return Ok(()) };
     unblock(move || {
         // Into memory of its own: the caller's is never lent to another thread.
-        let mut scratch = vec![0; STRIDE];
+        let mut scratch = vec![0; SCRATCH];
         let mut at = cold;
         while at < end {
             let len = scratch.len().min((end - at) as usize);
@@ -45,4 +48,20 @@ pub(crate) fn warm(fd: BorrowedFd<'_>, at: Option<u64>, len: u64) -> io::Result<
             }
         }
     })
+}
+
+/// Reads a file at an offset. A task waits off its worker for what is not in memory.
+///
+/// # Errors
+///
+/// Those of the file; the cancelled error.
+#[cfg(feature = "http")]
+pub(crate) fn read_at(fd: BorrowedFd<'_>, at: u64, buf: &mut [u8]) -> io::Result<usize> {
+    if is_task() {
+        match sys::read_warm(fd, at, buf) {
+            Ok(n) => return Ok(n),
+            Err(_) => warm(fd, Some(at), buf.len() as u64)?,
+        }
+    }
+    sys::read_at(fd, at, buf)
 }

@@ -82,6 +82,8 @@ mod timers;
 mod wait;
 mod worker;
 
+#[cfg(feature = "http")]
+pub(crate) use self::cold::read_at;
 pub(crate) use self::cold::{is_task, warm};
 pub use self::join::{JoinError, JoinHandle};
 pub(crate) use self::resident::Resident;

@@ -1,6 +1,8 @@
 //! What the tests of the HTTP server share: scripted connections, and a strict reader of what is answered.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
+pub(crate) mod site;
+
 use aqueduct::http::{Handler, Request, Response, Server};
 use std::io::{self, Read, Write};
 use std::sync::{Arc, Mutex};

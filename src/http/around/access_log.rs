@@ -1,5 +1,7 @@
+use super::super::connection::Connection;
 use super::super::handler::{Handler, Request};
 use super::super::reply::date;
+use super::super::request::RequestExt;
 use super::super::response::Response;
 use crate::park::Turns;
 use std::fmt;
@@ -13,10 +15,10 @@ use std::time::{Instant, SystemTime};
 /// Made by [`Handler::log`]. The line is written in one piece when the handler within has returned:
 ///
 /// ```text
-/// [Sun, 06 Nov 1994 08:49:37 GMT] "GET /tea?milk=no HTTP/1.1" 200 1432 0.000217
+/// 192.0.2.7 [Sun, 06 Nov 1994 08:49:37 GMT] "GET /tea?milk=no HTTP/1.1" 200 1432 0.000217
 /// ```
 ///
-/// the time, the request line, the status, the bytes of the body, and the seconds that the handler took.
+/// the client's address or `-`, the time, the request line, the status, the bytes of the body, and the seconds that the handler took.
 /// In place of the status of a handler that has failed stands `-`, and the error comes last. A log that
 /// cannot be written is no reason to fail: its errors are dropped.
 pub struct AccessLog<H, W> {
@@ -54,7 +56,9 @@ impl<H: Handler, W: Write> Handler for AccessLog<H, W> {
             Ok(Err(error)) => ("-".into(), format!(" {}", error.to_string().escape_debug())),
             Err(_) => ("-".into(), " panicked".into()),
         };
-        self.write(&format!("[{now}] \"{what}\" {status} {bytes} {took:.6}{why}\n"));
+        let peer = request.connection().and_then(Connection::peer_addr);
+        let peer = peer.map_or_else(|| "-".into(), |peer| peer.ip().to_string());
+        self.write(&format!("{peer} [{now}] \"{what}\" {status} {bytes} {took:.6}{why}\n"));
         result.unwrap_or_else(|panic| resume_unwind(panic))
     }
 }
