@@ -73,11 +73,9 @@ impl Netpoll for Epoll {
     fn is_poll_descriptor(&self, fd: RawFd) -> bool {
         self.instance.is(fd)
     }
-}
 
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.instance.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.instance.as_fd())
     }
 }
 

@@ -4,31 +4,36 @@
 //! and, later, to tasks. Its parts:
 //!
 //! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
-//!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered.
+//!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are
+//!   level-triggered.
 //! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
 //! * `Registry`, the descriptors of one backend, and the events that reach them.
 //! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
 //!   poll(2), which needs no registration and is the yardstick for all backends.
 //! * [`Poller`], the backend laid bare for programs with an event loop of their own.
 
+mod backend;
 mod deadline;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod here;
+mod level;
 mod local;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod none;
+#[expect(clippy::module_inception, reason = "the name of the system call")]
+mod poll;
 mod poller;
 mod registry;
+mod select;
 mod side;
 mod wait;
 mod word;
 
+pub use self::backend::Backend;
 pub(crate) use self::deadline::Deadline;
 pub(crate) use self::here::{Entered, enter, keeps, park_on, polls};
 pub use self::local::Local;
 
-pub use self::poller::{Backend, Builder, Event, Events, Poller};
+pub use self::poller::{Builder, Event, Events, Poller};
 pub(crate) use self::registry::{Desc, Registry};
 pub(crate) use self::side::Side;
 pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, wait_from, withdraw};
@@ -107,6 +112,13 @@ pub(crate) trait Netpoll: Sized {
     /// netpollclose.
     fn close(&self, fd: BorrowedFd<'_>) -> io::Result<()>;
 
+    /// netpollarm: somebody is about to wait for `what` of a descriptor that was opened under
+    /// [`Mode::Edge`] and `key`. Without edges each direction is told of once, and then not before
+    /// this.
+    fn arm(&self, _fd: BorrowedFd<'_>, _key: Key, _what: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
     /// netpoll: appends to `list` what has happened, waiting until something has, `until`, or
     /// [`wake`](Self::wake). Returns whether that was called since the last time.
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool>;
@@ -116,4 +128,7 @@ pub(crate) trait Netpoll: Sized {
 
     /// netpollIsPollDescriptor.
     fn is_poll_descriptor(&self, fd: RawFd) -> bool;
+
+    /// What can be read once [`poll`](Self::poll) has something to tell, if there is such a thing.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }

@@ -1,18 +1,13 @@
 //! The descriptors of one backend.
 
-use super::poller::Backend as Choice;
-use super::{Happening, Interest, Key, Mode, Netpoll, Side};
+use super::backend::Driver;
+use super::{Backend, Happening, Interest, Key, Mode, Side};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
-
-#[cfg(any(target_os = "linux", target_os = "android"))]
-pub(super) use super::epoll::Epoll as Backend;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use super::none::None as Backend;
 
 /// What the poller knows of a stream. It lies with the stream and is shared with the registry
 /// that watches it, which may hold it a moment longer.
@@ -44,17 +39,23 @@ impl Desc {
     }
 
     /// Makes `registry` the home if there is none; whether events arrive by themselves for whoever
-    /// waits where `registry` is: at that one, or at another that is always tended, like it.
+    /// waits for `what` where `registry` is: at that one, or at another that is always tended, like it.
     pub(crate) fn settle(
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
         registry: &Arc<Registry>,
+        what: Interest,
     ) -> io::Result<bool> {
-        if self.lives_at(registry) {
+        if registry.has_edges() && self.lives_at(registry) {
             return Ok(true);
         }
-        if let Home::At(there, _) = &*self.home() {
-            return Ok(registry.tended && there.upgrade().is_some_and(|it| it.tended));
+        if let Home::At(there, key) = &*self.home() {
+            let Some(there) = there.upgrade() else { return Ok(false) };
+            let arrives = Arc::ptr_eq(&there, registry) || registry.tended && there.tended;
+            if arrives {
+                there.backend.arm(fd, *key, what)?;
+            }
+            return Ok(arrives);
         }
         self.visit(fd, registry, Interest::BOTH, Mode::Edge)
     }
@@ -126,7 +127,7 @@ impl Desc {
 /// A backend and the descriptors it watches.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) backend: Backend,
+    pub(crate) backend: Driver,
     /// Somebody polls it whenever nothing else is to be done, so that everybody may rely on it;
     /// otherwise only its own thread, for itself.
     tended: bool,
@@ -148,14 +149,18 @@ struct Slot {
 }
 
 impl Registry {
-    pub(crate) const EDGES: bool = Backend::CAPS.edge;
-
-    /// With the backend that the environment asks for, or the system's best.
-    pub(crate) fn new(tended: bool) -> io::Result<Arc<Self>> {
-        let backend = match Choice::chosen()? {
-            Choice::Epoll => Backend::init()?,
-        };
+    /// With the backend of `choice`, or that which the environment asks for, or the system's best.
+    pub(crate) fn new(choice: Option<Backend>, tended: bool) -> io::Result<Arc<Self>> {
+        let backend = Driver::new(choice)?;
         Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
+    }
+
+    pub(crate) fn kind(&self) -> Backend {
+        self.backend.kind()
+    }
+
+    pub(super) fn has_edges(&self) -> bool {
+        self.backend.has_edges()
     }
 
     pub(super) fn is_tended(&self) -> bool {

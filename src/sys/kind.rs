@@ -129,6 +129,11 @@ pub(crate) fn never_waits(fd: BorrowedFd<'_>) -> bool {
     }
 }
 
+/// Whether there is nothing to wait for: files, and devices that never make anybody wait.
+pub(crate) fn is_always_ready(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(!manner(fd)?.waits() || never_waits(fd))
+}
+
 /// Whether writes to `fd` go to the end of the file, wherever its offset stands.
 pub(crate) fn appends(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(fcntl_getfl(fd)?.contains(OFlags::APPEND))

@@ -25,6 +25,7 @@ pub(crate) mod epoll;
 mod errno;
 mod kind;
 mod lasting;
+pub(crate) mod level;
 pub(crate) mod memory;
 pub(crate) mod net;
 mod nowait;
@@ -38,7 +39,9 @@ pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
 };
-pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
+pub(crate) use self::kind::{
+    Identity, Kind, Manner, appends, is_always_ready, manner, never_waits,
+};
 pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::{Watch, look, poll, poll_with};
 

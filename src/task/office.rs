@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::job::Run;
 use super::worker;
-use crate::poll::{Netpoll, Registry};
+use crate::poll::Registry;
 use std::fmt;
 use std::io;
 use std::mem;

@@ -1,0 +1,171 @@
+//! Which backend there is, and which one is used.
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::epoll::Epoll;
+use super::poll::Poll;
+use super::select::Select;
+use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
+use crate::error;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::time::Instant;
+
+/// A way to ask the system which descriptors are ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Backend {
+    /// epoll(7), of Linux.
+    Epoll,
+    /// poll(2): each wait names every descriptor anew.
+    Poll,
+    /// select(2), as poll(2). Sets are as large as they have to be; where the system itself does not
+    /// take a descriptor of a great number, it is refused.
+    Select,
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const HERE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select];
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const HERE: &[Backend] = &[Backend::Poll, Backend::Select];
+
+impl Backend {
+    /// Those that there are on this system, the best one first.
+    #[must_use]
+    pub fn available() -> &'static [Self] {
+        HERE
+    }
+
+    /// The name that `AQUEDUCT_POLLER` takes.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Epoll => "epoll",
+            Self::Poll => "poll",
+            Self::Select => "select",
+        }
+    }
+
+    /// Whether it knows [`Mode::Edge`].
+    #[must_use]
+    pub fn has_edges(self) -> bool {
+        match self {
+            Self::Epoll => true,
+            Self::Poll | Self::Select => false,
+        }
+    }
+
+    /// What the environment asks for, or the system's best.
+    pub(super) fn chosen() -> io::Result<Self> {
+        let Some(name) = std::env::var_os("AQUEDUCT_POLLER").filter(|name| !name.is_empty()) else {
+            return Ok(HERE[0]);
+        };
+        let found = HERE.iter().find(|backend| name == *backend.name());
+        found.copied().ok_or_else(|| error::no_backend(&name, HERE))
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The backend in use.
+#[derive(Debug)]
+pub(crate) enum Driver {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Epoll(Epoll),
+    Poll(Poll),
+    Select(Select),
+}
+
+macro_rules! ask {
+    ($driver:expr, $backend:ident => $what:expr) => {
+        match $driver {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Driver::Epoll($backend) => $what,
+            Driver::Poll($backend) => $what,
+            Driver::Select($backend) => $what,
+        }
+    };
+}
+
+fn caps<B: Netpoll>(_: &B) -> Caps {
+    B::CAPS
+}
+
+impl Driver {
+    /// `choice`, or what the environment asks for, or the system's best.
+    pub(super) fn new(choice: Option<Backend>) -> io::Result<Self> {
+        match choice.map_or_else(Backend::chosen, Ok)? {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Epoll => Netpoll::init().map(Self::Epoll),
+            Backend::Poll => Netpoll::init().map(Self::Poll),
+            Backend::Select => Netpoll::init().map(Self::Select),
+            #[expect(unreachable_patterns, reason = "some are of other systems")]
+            other => Err(error::backend_elsewhere(other)),
+        }
+    }
+
+    pub(super) fn kind(&self) -> Backend {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Epoll(_) => Backend::Epoll,
+            Self::Poll(_) => Backend::Poll,
+            Self::Select(_) => Backend::Select,
+        }
+    }
+
+    pub(super) fn has_edges(&self) -> bool {
+        ask!(self, it => caps(it)).edge
+    }
+
+    pub(super) fn open(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: Key,
+        what: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        ask!(self, it => it.open(fd, key, what, mode))
+    }
+
+    pub(super) fn modify(
+        &self,
+        fd: BorrowedFd<'_>,
+        key: Key,
+        what: Interest,
+        mode: Mode,
+    ) -> io::Result<()> {
+        ask!(self, it => it.modify(fd, key, what, mode))
+    }
+
+    pub(super) fn close(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        ask!(self, it => it.close(fd))
+    }
+
+    pub(super) fn arm(&self, fd: BorrowedFd<'_>, key: Key, what: Interest) -> io::Result<()> {
+        ask!(self, it => it.arm(fd, key, what))
+    }
+
+    pub(super) fn poll(
+        &self,
+        until: Option<Instant>,
+        list: &mut Vec<Happening>,
+    ) -> io::Result<bool> {
+        ask!(self, it => it.poll(until, list))
+    }
+
+    pub(crate) fn wake(&self) {
+        ask!(self, it => it.wake());
+    }
+
+    pub(super) fn is_poll_descriptor(&self, fd: RawFd) -> bool {
+        ask!(self, it => it.is_poll_descriptor(fd))
+    }
+
+    pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        ask!(self, it => it.descriptor())
+    }
+}
