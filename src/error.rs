@@ -137,6 +137,12 @@ pub(crate) fn backend_without_edges(name: impl fmt::Display) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn signals_elsewhere() -> io::Error {
+    let text = "the signals go to the thread that first used this poller";
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
 pub(crate) fn always_ready() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "it is always ready")
 }

@@ -28,6 +28,14 @@ fn poller(backend: Backend) -> Poller {
     poller
 }
 
+/// That does not block: signals come of no other.
+fn pipe() -> (io::PipeReader, io::PipeWriter) {
+    let (reader, writer) = io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&reader, true).unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    (reader, writer)
+}
+
 /// What is there by now.
 fn now(poller: &Poller) -> Vec<Event> {
     let mut events = Events::new();
@@ -50,7 +58,7 @@ fn none(poller: &Poller) {
 fn what_is_ready_is_told_as_long_as_it_is() {
     each("level", |backend| {
         let poller = poller(backend);
-        let (mut reader, mut writer) = io::pipe().unwrap();
+        let (mut reader, mut writer) = pipe();
         poller.add(&reader, 1, Interest::READABLE, Mode::Level).unwrap();
         poller.add(&writer, 2, Interest::WRITABLE, Mode::Level).unwrap();
         for _ in 0..3 {
@@ -102,7 +110,7 @@ fn a_socket_is_told_of_in_both_directions() {
 fn the_kinds_of_refusals_are_the_same() {
     each("refusals", |backend| {
         let poller = poller(backend);
-        let (reader, _writer) = io::pipe().unwrap();
+        let (reader, _writer) = pipe();
         let add = |key| poller.add(&reader, key, Interest::READABLE, Mode::Level);
         let modify = || poller.modify(&reader, 1, Interest::READABLE, Mode::Level);
         assert_eq!(modify().unwrap_err().kind(), ErrorKind::NotFound);
@@ -161,7 +169,7 @@ fn a_wake_ends_a_wait_under_way_or_the_next_one_and_no_more() {
 fn a_timeout_is_never_early_and_none_is_too_long() {
     each("timeout", |backend| {
         let poller = poller(backend);
-        let (reader, _writer) = io::pipe().unwrap();
+        let (reader, _writer) = pipe();
         poller.add(&reader, 1, Interest::READABLE, Mode::Level).unwrap();
         for micros in [0, 1, 100, 999, 1_000, 1_001, 10_000] {
             let timeout = Duration::from_micros(micros);
@@ -194,9 +202,12 @@ fn during(poller: &Arc<Poller>, change: impl FnOnce(&Poller)) -> Vec<u64> {
 #[test]
 fn what_is_added_changed_or_deleted_while_another_thread_waits_counts_at_once() {
     each("changes", |backend| {
-        let (reader, mut writer) = io::pipe().unwrap();
+        let (reader, mut writer) = pipe();
         writer.write_all(b"x").unwrap();
         let poller = Arc::new(poller(backend));
+        if backend == Backend::Signal {
+            return signals_belong_to_a_thread(poller, &reader);
+        }
         let add = |poller: &Poller| poller.add(&reader, 5, Interest::READABLE, Mode::Level);
         assert_eq!(during(&poller, |poller| add(poller).unwrap()), [5]);
         let nothing = Interest { readable: false, writable: false };
@@ -219,11 +230,30 @@ fn what_is_added_changed_or_deleted_while_another_thread_waits_counts_at_once() 
     });
 }
 
+/// The thread that waits is the one that adds first; others may add and change meanwhile.
+fn signals_belong_to_a_thread(poller: Arc<Poller>, reader: &io::PipeReader) {
+    let theirs = Arc::clone(&poller);
+    let waiting = Waiting::start(Way::Plain, 0, move || {
+        let mut keys = Vec::new();
+        while keys.len() < 3 {
+            let mut events = Events::new();
+            theirs.wait(&mut events, None).unwrap();
+            keys.extend(events.iter().map(|event| event.key));
+        }
+        keys
+    })
+    .asleep();
+    poller.add(reader, 5, Interest::READABLE, Mode::Level).unwrap();
+    assert_eq!(waiting.join(), [5, 5, 5]);
+    let error = poller.wait(&mut Events::new(), Some(Duration::ZERO)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
 #[test]
 fn many_descriptors_are_told_in_one_wait() {
     each("many", |backend| {
         let poller = poller(backend);
-        let pipes: Vec<_> = (0..100).map(|_| io::pipe().unwrap()).collect();
+        let pipes: Vec<_> = (0..100).map(|_| pipe()).collect();
         for (key, (reader, writer)) in pipes.iter().enumerate() {
             poller.add(reader, key as u64, Interest::READABLE, Mode::Level).unwrap();
             { writer }.write_all(b"x").unwrap();
@@ -238,7 +268,7 @@ fn many_descriptors_are_told_in_one_wait() {
 fn what_is_closed_without_being_deleted_is_no_event_and_hides_none() {
     each("closed", |backend| {
         let poller = poller(backend);
-        let pipes = [(); 3].map(|()| io::pipe().unwrap());
+        let pipes = [(); 3].map(|()| pipe());
         for (key, (reader, _)) in pipes.iter().enumerate() {
             poller.add(reader, key as u64, Interest::READABLE, Mode::Level).unwrap();
         }
@@ -260,7 +290,7 @@ fn high(fd: impl AsFd, least: i32) -> OwnedFd {
 fn the_number_of_a_descriptor_does_not_matter() {
     each("numbers", |backend| {
         let poller = poller(backend);
-        let (reader, mut writer) = io::pipe().unwrap();
+        let (reader, mut writer) = pipe();
         for (key, least) in [(0, 1023), (1, 1024), (2, 3000)] {
             let duplicate = high(&reader, least);
             poller.add(&duplicate, key, Interest::READABLE, Mode::Level).unwrap();
@@ -280,7 +310,7 @@ fn a_wait_on_a_task_makes_room_for_others() {
         assert_eq!(runtime.backend(), backend);
         let both = runtime.spawn(move || {
             let poller = Arc::new(poller(backend));
-            let (reader, writer) = io::pipe().unwrap();
+            let (reader, writer) = pipe();
             poller.add(&reader, 1, Interest::READABLE, Mode::Level).unwrap();
             let other = task::spawn(move || { &writer }.write_all(b"x"));
             let mut events = Events::new();

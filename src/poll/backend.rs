@@ -2,8 +2,18 @@
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::epoll::Epoll;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+use super::kqueue::Kqueue;
 use super::poll::Poll;
 use super::select::Select;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::signal::Signal;
 use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
 use crate::error;
 use std::fmt;
@@ -17,16 +27,39 @@ use std::time::Instant;
 pub enum Backend {
     /// epoll(7), of Linux.
     Epoll,
+    /// kqueue(2), of the BSDs and macOS.
+    Kqueue,
     /// poll(2): each wait names every descriptor anew.
     Poll,
+    /// Real-time signals to the thread that waits: `F_SETSIG`, of Linux. What sends none is waited for
+    /// by poll(2). A [`Poller`](super::Poller) then belongs to the thread that first adds a descriptor
+    /// or waits: on others a wait fails with `Unsupported`. The signals it uses, `SIGIO` among them,
+    /// stay blocked in that thread.
+    Signal,
     /// select(2), as poll(2). Sets are as large as they have to be; where the system itself does not
     /// take a descriptor of a great number, it is refused.
     Select,
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const HERE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select];
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const HERE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select, Backend::Signal];
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+const HERE: &[Backend] = &[Backend::Kqueue, Backend::Poll, Backend::Select];
+#[cfg(not(any(
+    target_os = "linux",
+    target_os = "android",
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+)))]
 const HERE: &[Backend] = &[Backend::Poll, Backend::Select];
 
 impl Backend {
@@ -41,8 +74,10 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Self::Epoll => "epoll",
+            Self::Kqueue => "kqueue",
             Self::Poll => "poll",
             Self::Select => "select",
+            Self::Signal => "signal",
         }
     }
 
@@ -50,7 +85,7 @@ impl Backend {
     #[must_use]
     pub fn has_edges(self) -> bool {
         match self {
-            Self::Epoll => true,
+            Self::Epoll | Self::Kqueue | Self::Signal => true,
             Self::Poll | Self::Select => false,
         }
     }
@@ -76,7 +111,17 @@ impl fmt::Display for Backend {
 pub(crate) enum Driver {
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Epoll(Epoll),
+    #[cfg(any(
+        target_vendor = "apple",
+        target_os = "dragonfly",
+        target_os = "freebsd",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    ))]
+    Kqueue(Kqueue),
     Poll(Poll),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Signal(Signal),
     Select(Select),
 }
 
@@ -85,7 +130,17 @@ macro_rules! ask {
         match $driver {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Driver::Epoll($backend) => $what,
+            #[cfg(any(
+                target_vendor = "apple",
+                target_os = "dragonfly",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd"
+            ))]
+            Driver::Kqueue($backend) => $what,
             Driver::Poll($backend) => $what,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Driver::Signal($backend) => $what,
             Driver::Select($backend) => $what,
         }
     };
@@ -101,9 +156,18 @@ impl Driver {
         match choice.map_or_else(Backend::chosen, Ok)? {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll => Netpoll::init().map(Self::Epoll),
+            #[cfg(any(
+                target_vendor = "apple",
+                target_os = "dragonfly",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd"
+            ))]
+            Backend::Kqueue => Netpoll::init().map(Self::Kqueue),
             Backend::Poll => Netpoll::init().map(Self::Poll),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Signal => Netpoll::init().map(Self::Signal),
             Backend::Select => Netpoll::init().map(Self::Select),
-            #[expect(unreachable_patterns, reason = "some are of other systems")]
             other => Err(error::backend_elsewhere(other)),
         }
     }
@@ -112,13 +176,23 @@ impl Driver {
         match self {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Self::Epoll(_) => Backend::Epoll,
+            #[cfg(any(
+                target_vendor = "apple",
+                target_os = "dragonfly",
+                target_os = "freebsd",
+                target_os = "netbsd",
+                target_os = "openbsd"
+            ))]
+            Self::Kqueue(_) => Backend::Kqueue,
             Self::Poll(_) => Backend::Poll,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Signal(_) => Backend::Signal,
             Self::Select(_) => Backend::Select,
         }
     }
 
-    pub(super) fn has_edges(&self) -> bool {
-        ask!(self, it => caps(it)).edge
+    pub(super) fn caps(&self) -> Caps {
+        ask!(self, it => caps(it))
     }
 
     pub(super) fn open(
@@ -163,6 +237,10 @@ impl Driver {
 
     pub(super) fn is_poll_descriptor(&self, fd: RawFd) -> bool {
         ask!(self, it => it.is_poll_descriptor(fd))
+    }
+
+    pub(super) fn retire(&self) {
+        ask!(self, it => it.retire());
     }
 
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {

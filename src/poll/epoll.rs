@@ -26,7 +26,7 @@ thread_local! {
 }
 
 impl Netpoll for Epoll {
-    const CAPS: Caps = Caps { edge: true };
+    const CAPS: Caps = Caps { edge: true, drains: true, arm: false };
 
     fn init() -> io::Result<Self> {
         Ok(Self { instance: Instance::new(WAKE)?, woken: AtomicBool::new(false) })

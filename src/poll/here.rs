@@ -73,7 +73,7 @@ pub(crate) fn polls() -> bool {
 /// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
 /// read can prove that nothing is left.
 pub(crate) fn keeps(desc: &Desc) -> bool {
-    with(|registry| registry.has_edges() && desc.lives_at(registry)).unwrap_or(false)
+    with(|registry| registry.drains() && desc.lives_at(registry)).unwrap_or(false)
 }
 
 /// Parks until one of `watches` fires, whoever may have its descriptor registered: a duplicate of

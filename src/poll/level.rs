@@ -113,7 +113,7 @@ impl Entry {
 }
 
 /// Whatever it was, the next call says it; so each failure counts as ready.
-fn happening(key: Key, got: Flags) -> Happening {
+pub(super) fn happening(key: Key, got: Flags) -> Happening {
     let failed = Flags::ERR | Flags::HUP;
     Happening {
         key,
@@ -186,7 +186,7 @@ fn exact(list: &mut [Asked]) -> io::Result<()> {
 }
 
 impl<C: Call> Netpoll for Level<C> {
-    const CAPS: Caps = Caps { edge: false };
+    const CAPS: Caps = Caps { edge: false, drains: false, arm: true };
 
     fn init() -> io::Result<Self> {
         Ok(Self {
@@ -232,14 +232,16 @@ impl<C: Call> Netpoll for Level<C> {
     }
 
     fn arm(&self, fd: BorrowedFd<'_>, key: Key, what: Interest) -> io::Result<()> {
-        self.change(|state| {
-            let entry = state.entries.get_mut(&fd.as_raw_fd()).filter(|entry| entry.key == key);
-            if let Some(entry) = entry {
-                entry.armed.readable |= what.readable && entry.what.readable;
-                entry.armed.writable |= what.writable && entry.what.writable;
-            }
-            Ok(())
-        })
+        let mut state = self.state();
+        let entry = state.entries.get_mut(&fd.as_raw_fd()).filter(|entry| entry.key == key);
+        let Some(entry) = entry else { return Ok(()) };
+        let before = entry.armed;
+        entry.armed.readable |= what.readable && entry.what.readable;
+        entry.armed.writable |= what.writable && entry.what.writable;
+        if entry.armed != before && state.waits > 0 {
+            self.event.signal();
+        }
+        Ok(())
     }
 
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool> {

@@ -5,7 +5,7 @@
 //!
 //! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
 //!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are
-//!   level-triggered.
+//!   level-triggered, `signal` learns from signals what to ask about.
 //! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
 //! * `Registry`, the descriptors of one backend, and the events that reach them.
 //! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
@@ -17,6 +17,15 @@ mod deadline;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod here;
+#[cfg(any(
+    test,
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+mod kqueue;
 mod level;
 mod local;
 #[expect(clippy::module_inception, reason = "the name of the system call")]
@@ -25,6 +34,8 @@ mod poller;
 mod registry;
 mod select;
 mod side;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod signal;
 mod wait;
 mod word;
 
@@ -81,6 +92,10 @@ pub enum Mode {
 pub(crate) struct Caps {
     /// It has [`Mode::Edge`].
     pub(crate) edge: bool,
+    /// Its edges are such that a short read can prove that nothing is left.
+    pub(crate) drains: bool,
+    /// Who is about to wait has to [`arm`](Netpoll::arm) first.
+    pub(crate) arm: bool,
 }
 
 /// What happened to one descriptor.
@@ -113,8 +128,8 @@ pub(crate) trait Netpoll: Sized {
     fn close(&self, fd: BorrowedFd<'_>) -> io::Result<()>;
 
     /// netpollarm: somebody is about to wait for `what` of a descriptor that was opened under
-    /// [`Mode::Edge`] and `key`. Without edges each direction is told of once, and then not before
-    /// this.
+    /// [`Mode::Edge`] and `key`. Where there are no edges, each direction is told of once, and then not
+    /// before this.
     fn arm(&self, _fd: BorrowedFd<'_>, _key: Key, _what: Interest) -> io::Result<()> {
         Ok(())
     }
@@ -128,6 +143,9 @@ pub(crate) trait Netpoll: Sized {
 
     /// netpollIsPollDescriptor.
     fn is_poll_descriptor(&self, fd: RawFd) -> bool;
+
+    /// No events any more, before the thread that polls goes on to something else.
+    fn retire(&self) {}
 
     /// What can be read once [`poll`](Self::poll) has something to tell, if there is such a thing.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;

@@ -121,7 +121,7 @@ impl Poller {
         if key == Key::MAX {
             return Err(error::key_taken());
         }
-        if mode == Mode::Edge && !self.backend.has_edges() {
+        if mode == Mode::Edge && !self.backend.caps().edge {
             return Err(error::backend_without_edges(self.backend()));
         }
         Ok(())
@@ -145,7 +145,7 @@ impl Poller {
     ///
     /// # Errors
     ///
-    /// Those of the system; never `Interrupted`. The cancelled error in a task that was.
+    /// `Unsupported` on another thread than that of [`Backend::Signal`]. Those of the system; never `Interrupted`. The cancelled error in a task that was.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
         // What cannot be said as a point in time is too far away to come.

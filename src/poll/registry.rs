@@ -46,7 +46,7 @@ impl Desc {
         registry: &Arc<Registry>,
         what: Interest,
     ) -> io::Result<bool> {
-        if registry.has_edges() && self.lives_at(registry) {
+        if !registry.backend.caps().arm && self.lives_at(registry) {
             return Ok(true);
         }
         if let Home::At(there, key) = &*self.home() {
@@ -159,8 +159,8 @@ impl Registry {
         self.backend.kind()
     }
 
-    pub(super) fn has_edges(&self) -> bool {
-        self.backend.has_edges()
+    pub(super) fn drains(&self) -> bool {
+        self.backend.caps().drains
     }
 
     pub(super) fn is_tended(&self) -> bool {
@@ -220,6 +220,7 @@ impl Registry {
             desc.read.recheck();
             desc.write.recheck();
         }
+        self.backend.retire();
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {

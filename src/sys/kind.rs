@@ -134,6 +134,18 @@ pub(crate) fn is_always_ready(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(!manner(fd)?.waits() || never_waits(fd))
 }
 
+/// Whether it is a pipe, with a name or without.
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) fn is_fifo(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Fifo)
+}
+
 /// Whether writes to `fd` go to the end of the file, wherever its offset stands.
 pub(crate) fn appends(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(fcntl_getfl(fd)?.contains(OFlags::APPEND))

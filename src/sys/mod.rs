@@ -24,12 +24,22 @@ mod imp;
 pub(crate) mod epoll;
 mod errno;
 mod kind;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) mod kqueue;
 mod lasting;
 pub(crate) mod level;
 pub(crate) mod memory;
 pub(crate) mod net;
 mod nowait;
 pub(crate) mod overflow;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod signal;
 mod wait;
 
 pub(crate) use self::errno::{
@@ -39,6 +49,14 @@ pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
 };
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) use self::kind::is_fifo;
 pub(crate) use self::kind::{
     Identity, Kind, Manner, appends, is_always_ready, manner, never_waits,
 };
