@@ -55,6 +55,10 @@ pub(crate) fn clock<T: Copied>(work: impl FnOnce() -> io::Result<T>) -> io::Resu
 }
 
 fn cpu() -> Duration {
+    #[cfg(not(target_os = "netbsd"))]
     let time = clock_gettime(ClockId::ThreadCPUTime);
+    // rustix does not know such a clock here.
+    #[cfg(target_os = "netbsd")]
+    let time = clock_gettime(ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }
