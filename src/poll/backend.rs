@@ -14,8 +14,12 @@ use super::poll::Poll;
 use super::select::Select;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::signal::Signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use super::uring::Uring;
 use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
 use crate::error;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use crate::sys::uring::Ring;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -39,10 +43,14 @@ pub enum Backend {
     /// select(2), as poll(2). Sets are as large as they have to be; where the system itself does not
     /// take a descriptor of a great number, it is refused.
     Select,
+    /// io_uring(7), of Linux since 5.13: one call a turn, which orders and hears. Where it is forbidden,
+    /// [`Epoll`](Self::Epoll) takes its place.
+    Uring,
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-const HERE: &[Backend] = &[Backend::Epoll, Backend::Poll, Backend::Select, Backend::Signal];
+const HERE: &[Backend] =
+    &[Backend::Epoll, Backend::Poll, Backend::Select, Backend::Signal, Backend::Uring];
 #[cfg(any(
     target_vendor = "apple",
     target_os = "dragonfly",
@@ -78,6 +86,7 @@ impl Backend {
             Self::Poll => "poll",
             Self::Select => "select",
             Self::Signal => "signal",
+            Self::Uring => "uring",
         }
     }
 
@@ -85,7 +94,7 @@ impl Backend {
     #[must_use]
     pub fn has_edges(self) -> bool {
         match self {
-            Self::Epoll | Self::Kqueue | Self::Signal => true,
+            Self::Epoll | Self::Kqueue | Self::Signal | Self::Uring => true,
             Self::Poll | Self::Select => false,
         }
     }
@@ -122,6 +131,8 @@ pub(crate) enum Driver {
     Poll(Poll),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Signal(Signal),
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    Uring(Uring),
     Select(Select),
 }
 
@@ -142,6 +153,8 @@ macro_rules! ask {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Driver::Signal($backend) => $what,
             Driver::Select($backend) => $what,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Driver::Uring($backend) => $what,
         }
     };
 }
@@ -168,6 +181,11 @@ impl Driver {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Signal => Netpoll::init().map(Self::Signal),
             Backend::Select => Netpoll::init().map(Self::Select),
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Backend::Uring => match Netpoll::init() {
+                Err(error) if Ring::is_forbidden(&error) => Netpoll::init().map(Self::Epoll),
+                done => done.map(Self::Uring),
+            },
             other => Err(error::backend_elsewhere(other)),
         }
     }
@@ -188,6 +206,8 @@ impl Driver {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Self::Signal(_) => Backend::Signal,
             Self::Select(_) => Backend::Select,
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Uring(_) => Backend::Uring,
         }
     }
 

@@ -5,7 +5,8 @@
 //!
 //! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
 //!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are
-//!   level-triggered, `signal` learns from signals what to ask about.
+//!   level-triggered, `signal` learns from signals what to ask about, `uring` orders
+//!   to be told, and `kqueue` is that of the BSDs.
 //! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
 //! * `Registry`, the descriptors of one backend, and the events that reach them.
 //! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
@@ -36,6 +37,8 @@ mod select;
 mod side;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod uring;
 mod wait;
 mod word;
 

@@ -134,6 +134,12 @@ pub(crate) fn is_always_ready(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(!manner(fd)?.waits() || never_waits(fd))
 }
 
+/// Whether it is a device of characters, a terminal above all.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_device(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::CharacterDevice)
+}
+
 /// Whether it is a pipe, with a name or without.
 #[cfg(any(
     target_vendor = "apple",

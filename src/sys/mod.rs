@@ -40,6 +40,8 @@ mod nowait;
 pub(crate) mod overflow;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod uring;
 mod wait;
 
 pub(crate) use self::errno::{
@@ -49,6 +51,8 @@ pub(crate) use self::imp::{
     Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
     splice, tee,
 };
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use self::kind::is_device;
 #[cfg(any(
     target_vendor = "apple",
     target_os = "dragonfly",

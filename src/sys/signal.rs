@@ -1,9 +1,9 @@
 //! Signals that tell a thread which descriptor has news: `O_ASYNC`, `F_SETSIG`.
 #![expect(unsafe_code, reason = "signals are raw calls")]
 
+use super::kind::is_device;
 use super::wait::in_steps;
 use libc::{c_int, c_long};
-use rustix::fs::FileType;
 use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
@@ -90,8 +90,7 @@ impl Line {
     /// descriptor does not do it, its description tells somebody else, or was not made for us.
     pub(crate) fn route(&self, fd: BorrowedFd<'_>) -> io::Result<bool> {
         let _routing = ROUTING.lock().unwrap_or_else(PoisonError::into_inner);
-        let file = rustix::fs::fstat(fd)?;
-        let is_device = FileType::from_raw_mode(file.st_mode) == FileType::CharacterDevice;
+        let is_device = is_device(fd)?;
         let fd = fd.as_raw_fd();
         let flags = flags(fd)?;
         // Terminals tell of input alone.
