@@ -130,9 +130,9 @@ pub(crate) enum Driver {
     Kqueue(Kqueue),
     Poll(Poll),
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    Signal(Signal),
+    Signal(Box<Signal>),
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    Uring(Uring),
+    Uring(Box<Uring>),
     Select(Select),
 }
 
@@ -159,10 +159,6 @@ macro_rules! ask {
     };
 }
 
-fn caps<B: Netpoll>(_: &B) -> Caps {
-    B::CAPS
-}
-
 impl Driver {
     /// `choice`, or what the environment asks for, or the system's best.
     pub(super) fn new(choice: Option<Backend>) -> io::Result<Self> {
@@ -179,12 +175,12 @@ impl Driver {
             Backend::Kqueue => Netpoll::init().map(Self::Kqueue),
             Backend::Poll => Netpoll::init().map(Self::Poll),
             #[cfg(any(target_os = "linux", target_os = "android"))]
-            Backend::Signal => Netpoll::init().map(Self::Signal),
+            Backend::Signal => Netpoll::init().map(Box::new).map(Self::Signal),
             Backend::Select => Netpoll::init().map(Self::Select),
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Uring => match Netpoll::init() {
                 Err(error) if Ring::is_forbidden(&error) => Netpoll::init().map(Self::Epoll),
-                done => done.map(Self::Uring),
+                done => done.map(Box::new).map(Self::Uring),
             },
             other => Err(error::backend_elsewhere(other)),
         }
@@ -212,7 +208,7 @@ impl Driver {
     }
 
     pub(super) fn caps(&self) -> Caps {
-        ask!(self, it => caps(it))
+        ask!(self, it => it.caps())
     }
 
     pub(super) fn open(

@@ -139,11 +139,11 @@ impl<C: Call> Level<C> {
         Ok(done)
     }
 
-    /// One call. What it answers is of the descriptors in the second list, after the event.
-    fn ask(&self, until: Option<Instant>) -> io::Result<(Vec<Asked>, Vec<(RawFd, u64)>)> {
+    /// One call. What it answers is of the event, and then of those in `who`, with their serials.
+    fn ask(&self, until: Option<Instant>, who: &mut Vec<(RawFd, u64)>) -> io::Result<Vec<Asked>> {
         let own = self.event.as_fd().as_raw_fd();
         let mut list = vec![Asked { fd: own, want: Flags::IN, got: Flags::empty() }];
-        let mut who = Vec::new();
+        who.clear();
         {
             let mut state = self.state();
             for (&fd, entry) in &state.entries {
@@ -167,7 +167,7 @@ impl<C: Call> Level<C> {
             Ok(()) if C::VAGUE => exact(&mut list[1..])?,
             Ok(()) => {}
         }
-        Ok((list, who))
+        Ok(list)
     }
 }
 
@@ -245,9 +245,9 @@ impl<C: Call> Netpoll for Level<C> {
     }
 
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool> {
-        let before = list.len();
+        let (before, mut who) = (list.len(), Vec::new());
         loop {
-            let (asked, who) = self.ask(until)?;
+            let asked = self.ask(until, &mut who)?;
             let mut woken = false;
             if !asked[0].got.is_empty() {
                 self.event.clear();
@@ -255,15 +255,15 @@ impl<C: Call> Netpoll for Level<C> {
                 woken = self.woken.swap(false, Ordering::SeqCst);
             }
             let mut state = self.state();
-            for (asked, (fd, serial)) in asked[1..].iter().zip(who) {
-                let Some(entry) = state.entries.get_mut(&fd) else { continue };
-                if asked.got.is_empty() || entry.serial != serial {
+            for (asked, (fd, serial)) in asked[1..].iter().zip(&who) {
+                let Some(entry) = state.entries.get_mut(fd) else { continue };
+                if asked.got.is_empty() || entry.serial != *serial {
                     continue;
                 }
                 if asked.got.contains(Flags::NVAL) {
-                    state.entries.remove(&fd);
+                    state.entries.remove(fd);
                 } else {
-                    list.extend(entry.hear(fd, asked.got));
+                    list.extend(entry.hear(*fd, asked.got));
                 }
             }
             drop(state);

@@ -118,6 +118,10 @@ pub(crate) struct Happening {
 pub(crate) trait Netpoll: Sized {
     const CAPS: Caps;
 
+    fn caps(&self) -> Caps {
+        Self::CAPS
+    }
+
     /// netpollinit.
     fn init() -> io::Result<Self>;
 
