@@ -4,8 +4,6 @@ mod util;
 
 use aqueduct::copy::{Copier, CopyError, Side};
 use aqueduct::stream::Stream;
-use clap::ArgMatches;
-use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -17,10 +15,8 @@ const TIMED_OUT: u8 = 124;
 fn main() -> ExitCode {
     let tool = Tool::start("idle");
     let matches = tool.arguments(command(), std::env::args_os());
-    let limits = Limits {
-        silence: seconds(&tool, &matches, "read"),
-        total: seconds(&tool, &matches, "total"),
-    };
+    let limits =
+        Limits { silence: tool.seconds(&matches, "read"), total: tool.seconds(&matches, "total") };
     match pass_on(&tool, limits) {
         Ok(()) => tool.status(),
         Err(failed) if failed.kind() == ErrorKind::TimedOut => match matches.get_flag("close") {
@@ -52,17 +48,6 @@ fn command() -> clap::Command {
 struct Limits {
     silence: Option<Duration>,
     total: Option<Duration>,
-}
-
-fn seconds(tool: &Tool, matches: &ArgMatches, name: &str) -> Option<Duration> {
-    let text = matches.get_one::<OsString>(name)?;
-    let seconds = text.to_str().and_then(|text| text.parse::<f64>().ok());
-    match seconds.filter(|&seconds| seconds >= 0.0).map(Duration::try_from_secs_f64) {
-        Some(Ok(seconds)) => Some(seconds),
-        // Longer than can be said is for ever.
-        Some(Err(_)) if seconds > Some(0.0) => None,
-        _ => tool.misused(format_args!("invalid number of seconds: {}", util::quoted(text))),
-    }
 }
 
 fn pass_on(tool: &Tool, limits: Limits) -> Result<(), Box<CopyError>> {

@@ -105,6 +105,31 @@ pub(crate) fn timed_out() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the deadline has passed")
 }
 
+/// What an [`io::Error`] carries when a copy has been silent for too long.
+#[derive(Debug)]
+struct Idle;
+
+impl fmt::Display for Idle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no byte has moved for too long")
+    }
+}
+
+impl error::Error for Idle {}
+
+pub(crate) fn idle() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, Idle)
+}
+
+pub(crate) fn is_idle(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<Idle>())
+}
+
+/// Whether `error` came from outside of the streams at either end: nobody there has failed.
+pub(crate) fn is_nobodys(error: &io::Error) -> bool {
+    is_cancelled(error) || is_idle(error)
+}
+
 pub(crate) fn no_address() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "there is no address to use")
 }

@@ -86,6 +86,7 @@
 //! Inside, `unsafe` is denied but for the system calls, the slices that the in-memory pipe lends from one
 //! thread to another, and the stacks of tasks.
 #![cfg_attr(docsrs, feature(doc_cfg))]
+#![cfg_attr(aqueduct_shuttle, allow(dead_code, reason = "a model polls no descriptors"))]
 
 pub mod adapters;
 pub mod copy;
@@ -100,12 +101,13 @@ mod park;
 pub mod poll;
 pub mod source;
 pub mod stream;
+mod sync;
 mod sys;
 pub mod task;
 
 pub use self::adapters::duplex::{duplex, duplex_with_capacity};
 pub use self::adapters::pipe::{pipe, pipe_with_capacity};
 pub use self::adapters::{ReadExt, WriteExt};
-pub use self::copy::{Copier, CopyError, copy, copy_n, discard};
+pub use self::copy::{Copier, CopyError, copy, copy_bidirectional, copy_n, discard};
 pub use self::error::{Cancelled, is_cancelled};
 pub use self::stream::{stderr, stdin, stdout};

@@ -9,21 +9,22 @@
 //! uses std's neither loses a wake to us nor costs us one. A thread that runs tasks
 //! [installs](install) a [`Hook`], and what is parked then is the task.
 
+mod permit;
 mod spin;
 mod turn;
 
 pub(crate) use self::spin::spin_until;
 pub(crate) use self::turn::{Turn, Turns};
 
-use crate::sys::{self, Event, Watch};
+use self::permit::Own;
+use crate::sync::{thread, thread_local};
+use crate::sys::{self, Watch};
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
-use std::task::{Wake, Waker};
-use std::thread;
+use std::sync::Arc;
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// Wakes one flow of control: leaves it the permit, and ends its park if it is parked.
@@ -42,7 +43,7 @@ impl Unparker {
     /// That of the thread itself, whatever runs on it: it ends [`park_in_place`].
     pub(crate) fn of_thread() -> Self {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
-        let waker = PERMIT.try_with(|permit| Waker::from(Arc::clone(permit)));
+        let waker = OWN.try_with(|own| Waker::from(Arc::clone(&own.permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
     }
 
@@ -82,7 +83,7 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
     }
     // A destructor of another thread-local may wait after ours is gone. Nobody can wake it, but
     // its loop asks again after each return.
-    if PERMIT.try_with(|permit| permit.wait(deadline)).is_err() {
+    if OWN.try_with(|own| own.permit.wait(deadline)).is_err() {
         let pause = Duration::from_millis(1);
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
         thread::sleep(left.map_or(pause, |left| left.min(pause)));
@@ -112,7 +113,7 @@ pub(crate) fn park_in_place(
     watches: &mut [Watch<'_>],
     deadline: Option<Instant>,
 ) -> io::Result<()> {
-    PERMIT.try_with(|permit| permit.poll(watches, deadline)).unwrap_or_else(|_| {
+    OWN.try_with(|own| own.poll(watches, deadline)).unwrap_or_else(|_| {
         let soon = Instant::now() + Duration::from_millis(1);
         sys::poll(watches, Some(deadline.map_or(soon, |deadline| deadline.min(soon))))
     })
@@ -159,7 +160,7 @@ pub(crate) fn spend(bytes: u64) {
 
 /// Another flow of control has its turn.
 pub(crate) fn refill() {
-    LEFT.set(BUDGET);
+    LEFT.with(|left| left.set(BUDGET));
 }
 
 /// Makes `hook` answer for this thread until the guard is dropped, and then the one before it
@@ -188,7 +189,7 @@ impl Drop for Installed {
 
 thread_local! {
     static HOOKS: RefCell<Vec<Rc<dyn Hook>>> = const { RefCell::new(Vec::new()) };
-    static PERMIT: Arc<Permit> = Arc::new(Permit::new());
+    static OWN: Own = Own::default();
 }
 
 /// A copy, for the list must be free while the hook runs other flows of control.
@@ -199,129 +200,12 @@ fn hook() -> Option<Rc<dyn Hook>> {
 /// How long a wait lasts in which what it is for is not heard.
 pub(crate) const DEAF: Duration = Duration::from_millis(10);
 
-/// Nobody waits and nobody was woken.
-const IDLE: u8 = 0;
-/// The owner sleeps, or has the lock and is about to.
-const ASLEEP: u8 = 1;
-/// The permit is there.
-const WOKEN: u8 = 2;
-/// The owner sleeps in poll(2), where its event reaches it.
-const POLLING: u8 = 3;
-
-/// The permit of one thread. Only its owner waits on it.
-struct Permit {
-    state: AtomicU8,
-    // Held from the change to ASLEEP until the sleep itself, so that a waker that has seen
-    // ASLEEP and then got the lock notifies somebody who sleeps.
-    lock: Mutex<()>,
-    woken: Condvar,
-    /// Made at the first poll. A waker shares the permit, so the event outlives its owner.
-    event: OnceLock<Event>,
-}
-
-impl Permit {
-    fn new() -> Self {
-        Self {
-            state: AtomicU8::new(IDLE),
-            lock: Mutex::new(()),
-            woken: Condvar::new(),
-            event: OnceLock::new(),
-        }
-    }
-
-    fn take(&self) -> bool {
-        self.state.compare_exchange(WOKEN, IDLE, Ordering::Acquire, Ordering::Relaxed).is_ok()
-    }
-
-    fn poll(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
-        let event = match self.event.get() {
-            Some(event) => event,
-            None => match Event::new() {
-                // Only the owner comes here.
-                Ok(made) => self.event.get_or_init(|| made),
-                // No descriptor is left. A waker is heard all the same, a little later.
-                Err(_) => {
-                    let soon = Instant::now() + DEAF;
-                    if self.take() {
-                        return Ok(());
-                    }
-                    return sys::poll(watches, Some(deadline.map_or(soon, |at| at.min(soon))));
-                }
-            },
-        };
-        // With release: a waker that sees POLLING must see the event, too.
-        let sleep =
-            self.state.compare_exchange(IDLE, POLLING, Ordering::Release, Ordering::Relaxed);
-        if sleep.is_err() {
-            self.state.swap(IDLE, Ordering::Acquire);
-            return Ok(());
-        }
-        let result = sys::poll_with(watches, event, deadline);
-        self.state.swap(IDLE, Ordering::Acquire);
-        // A waker may still be on its way to the event: then the next poll ends for no reason.
-        if result? {
-            event.clear();
-        }
-        Ok(())
-    }
-
-    fn wait(&self, deadline: Option<Instant>) {
-        if self.take() || deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return;
-        }
-        // A waker that finds the owner spinning needs no system call, nor does the owner.
-        spin::spin(|| self.state.load(Ordering::Relaxed) == WOKEN);
-        let mut guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let sleep = self.state.compare_exchange(IDLE, ASLEEP, Ordering::Relaxed, Ordering::Relaxed);
-        if sleep.is_err() {
-            self.state.swap(IDLE, Ordering::Acquire);
-            return;
-        }
-        loop {
-            guard = match deadline {
-                None => self.woken.wait(guard).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        self.state.swap(IDLE, Ordering::Acquire);
-                        return;
-                    }
-                    let woken = self.woken.wait_timeout(guard, left);
-                    woken.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-            if self.take() {
-                return;
-            }
-        }
-    }
-}
-
-impl Wake for Permit {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        match self.state.swap(WOKEN, Ordering::AcqRel) {
-            ASLEEP => {
-                drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner));
-                self.woken.notify_one();
-            }
-            POLLING => {
-                if let Some(event) = self.event.get() {
-                    event.signal();
-                }
-            }
-            _ => {}
-        }
-    }
-}
-
 #[cfg(test)]
+#[cfg(not(any(aqueduct_loom, aqueduct_shuttle)))]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     #[test]
     fn a_wake_before_the_park_is_kept_and_wakes_do_not_add_up() {

@@ -386,8 +386,43 @@ fn the_urgent_mark_is_passed() {
     let report = Copier::new().wait(true).copy(&mut &from, &mut to).unwrap();
     drop(to);
     writer.join().unwrap();
-    assert!(reader.join().unwrap() == expected, "the urgent byte itself is out of band");
+    let got = reader.join().unwrap();
+    let same = got.iter().zip(&expected).take_while(|(a, b)| a == b).count();
+    // The urgent byte itself is out of band.
+    assert_eq!((same, got.len()), (expected.len(), expected.len()), "{report:?}");
     assert!(report.bytes(Path::Splice) > 0, "{report:?}");
+}
+
+/// At the mark, splice says nothing but that the peer has ended.
+#[test]
+fn what_follows_the_urgent_mark_is_not_lost_when_the_peer_has_ended() {
+    use rustix::event::{PollFd, PollFlags};
+    use rustix::net::SendFlags;
+    for through_a_broker in [false, true] {
+        let (from, peer) = tcp_pair();
+        from.set_nonblocking(true).unwrap();
+        rustix::net::sockopt::set_socket_recv_buffer_size(&from, 1 << 20).unwrap();
+        let data = noise(150_000);
+        (&peer).write_all(&data[..140_000]).unwrap();
+        rustix::net::send(&peer, b"!", SendFlags::OOB).unwrap();
+        (&peer).write_all(&data[140_000..]).unwrap();
+        drop(peer);
+        let mut ended = [PollFd::new(&from, PollFlags::RDHUP)];
+        rustix::event::poll(&mut ended, None).unwrap();
+        let got = if through_a_broker {
+            let mut file = tempfile::tempfile().unwrap();
+            Copier::new().wait(true).copy(&mut &from, &mut file).unwrap();
+            contents(&file)
+        } else {
+            let (drain, mut to) = io::pipe().unwrap();
+            let reader = read_all(drain);
+            Copier::new().wait(true).copy(&mut &from, &mut to).unwrap();
+            drop(to);
+            reader.join().unwrap()
+        };
+        assert_eq!(got.len(), data.len());
+        assert!(got == data);
+    }
 }
 
 #[test]

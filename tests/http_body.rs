@@ -343,6 +343,15 @@ fn copy_keeps_to_the_length_and_drops_for_head() {
 
 #[test]
 fn a_body_that_stops_fails_a_copy_by_the_kernel() {
+    a_body_stops_after(300_000);
+}
+
+#[test]
+fn a_body_that_does_not_begin_fails_a_copy() {
+    a_body_stops_after(0);
+}
+
+fn a_body_stops_after(sent: usize) {
     let store = handler(|request, _| {
         copy(request.body_mut(), &mut tempfile::tempfile()?)?;
         Ok(())
@@ -351,12 +360,12 @@ fn a_body_that_stops_fails_a_copy_by_the_kernel() {
         let (mut client, connection) = unix();
         let server = thread::spawn(move || {
             Server::new(store)
-                .read_timeout(Some(Duration::from_millis(20)))
+                .read_timeout(Some(Duration::from_millis(100)))
                 .on_failure(|failure| panic!("{failure}"))
                 .serve_transport(Stream::from_std(connection).unwrap())
         });
         client.write_all(post("Content-Length: 500000\r\n", "").as_bytes()).unwrap();
-        client.write_all(&noise(300_000, 1)).unwrap();
+        client.write_all(&noise(sent, 1)).unwrap();
         let mut answer = Vec::new();
         client.read_to_end(&mut answer).unwrap();
         assert_eq!(replies(&answer, &["POST"])[0].status, 408);

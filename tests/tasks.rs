@@ -96,6 +96,31 @@ fn who_ignores_a_cancel_starves_nobody() {
 }
 
 #[test]
+fn who_ends_and_leaves_a_successor_starves_nobody() {
+    fn succeed(end: Arc<AtomicUsize>) {
+        if end.load(Ordering::Relaxed) == 0 {
+            drop(task::spawn(move || succeed(end)));
+        }
+    }
+    one(|| {
+        let end = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&end);
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let mut reader = aqueduct::stream::Stream::from_std(reader).unwrap();
+        let other = task::spawn(move || {
+            // The clock is looked at, and the poller asked.
+            task::sleep(Duration::from_millis(1)).unwrap();
+            reader.read_exact(&mut [0]).unwrap();
+            end.store(1, Ordering::Relaxed);
+        });
+        let writer = std::thread::spawn(move || writer.write_all(b"!"));
+        drop(task::spawn(move || succeed(seen)));
+        other.join().unwrap();
+        writer.join().unwrap().unwrap();
+    });
+}
+
+#[test]
 fn sleeps_are_never_short_and_end_in_order() {
     one(|| {
         let start = Instant::now();
@@ -154,6 +179,23 @@ fn a_cancelled_scope_cancels_its_tasks_and_waits_on() {
         outer.cancel();
         assert_eq!(outer.join().unwrap(), 3);
         assert_eq!(ended.load(Ordering::Relaxed), 3);
+    });
+}
+
+#[test]
+fn what_a_cancelled_scopes_tasks_spawn_is_cancelled_too() {
+    one(|| {
+        let outer = task::spawn(move || {
+            task::scope(|scope| {
+                scope.spawn(|| {
+                    task::sleep(Duration::from_secs(3600)).unwrap_err();
+                    scope.spawn(|| task::sleep(Duration::from_secs(3600)).unwrap_err());
+                });
+            });
+        });
+        (0..3).for_each(|_| task::yield_now());
+        outer.cancel();
+        outer.join().unwrap();
     });
 }
 

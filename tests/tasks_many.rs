@@ -346,3 +346,38 @@ fn a_runtime_whose_tasks_do_not_end_leaves_them_and_little_else() {
     // The poller of each worker may lie on a stack that is left.
     assert!(descriptors().0 <= before.0 + 10);
 }
+
+/// A handle that is kept, and a waker in somebody's hands, are no reason to keep a poller.
+#[test]
+fn what_knows_a_task_of_a_runtime_that_has_ended_keeps_none_of_its_descriptors() {
+    let _one = one();
+    let (tell, hear) = mpsc::channel();
+    let (handles, wakers) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let (keep, theirs) = (Arc::clone(&handles), Arc::clone(&wakers));
+    tidy("handles and wakers", 2, move || {
+        for _ in 0..10 {
+            let (tell, theirs) = (tell.clone(), Arc::clone(&theirs));
+            keep.lock().unwrap().push(task::spawn(move || {
+                let waits = std::future::poll_fn(|context| {
+                    theirs.lock().unwrap().push(context.waker().clone());
+                    tell.send(()).unwrap();
+                    std::task::Poll::<()>::Pending
+                });
+                task::wait(waits).unwrap_err()
+            }));
+        }
+        task::yield_now();
+        drop(keep);
+    });
+    assert!(hear.try_recv().is_ok());
+    for waker in wakers.lock().unwrap().drain(..) {
+        waker.wake();
+    }
+    for handle in handles.lock().unwrap().drain(..) {
+        match handle.join() {
+            Ok(error) => assert!(is_cancelled(&error)),
+            Err(JoinError::NotRun(error)) => assert!(is_cancelled(&error)),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -1,11 +1,16 @@
 //! The chains of the tour, each beside the same work done without the crate.
 
-use crate::clock::{Run, clock};
+use crate::clock::{Run, clock, cpu};
 use crate::scene::{Checksum, Neighbours, Scene};
 use aqueduct::adapters::{MultiReader, MultiWriter, Section};
 use aqueduct::source::Sink;
+use aqueduct::stream::Stream;
+use aqueduct::task::Runtime;
 use aqueduct::{Copier, ReadExt};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::net::{Shutdown, TcpStream};
+use std::thread;
+use std::time::Duration;
 
 /// Who does the work.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,7 @@ pub(crate) const CHAINS: &[Chain] = &[
     Chain { name: "tcp -> file", by_hand: "io::copy", run: connection_to_file },
     Chain { name: "file -> tcp", by_hand: "io::copy", run: file_to_connection },
     Chain { name: "tcp, count -> tcp", by_hand: "loop", run: connection_to_connection },
+    Chain { name: "tcp <-> tcp, a task each", by_hand: "two threads", run: both_directions },
 ];
 
 /// What the tour's copies have in common: as a shell tool would, they enlarge the pipes they are
@@ -277,4 +283,39 @@ fn connection_to_connection(scene: &Scene, by: By) -> io::Result<Run> {
     drop(to);
     drain.got(scene.size())?;
     Ok(run)
+}
+
+/// What a proxy does, both tasks being on this thread.
+fn both_directions(scene: &Scene, by: By) -> io::Result<Run> {
+    let ((a, near), (b, far)) = (scene.conversation()?, scene.conversation()?);
+    let run = match by {
+        By::Chain => {
+            let (mut a, mut b) = (Stream::from_std(a)?, Stream::from_std(b)?);
+            let copies = || clock(|| Ok(copier().copy_bidirectional(&mut a, &mut b)?));
+            Runtime::builder().workers(1).run(copies)??
+        }
+        By::Hand => {
+            let mut other = Duration::ZERO;
+            let mut run = clock(|| {
+                thread::scope(|scope| {
+                    let back = scope.spawn(|| one_way(&b, &a).map(|n| (n, cpu())));
+                    let forth = one_way(&a, &b)?;
+                    let back = back.join().map_err(|_| io::Error::other("a copy panicked"))??;
+                    other = back.1;
+                    Ok(forth + back.0)
+                })
+            })?;
+            run.cpu += other;
+            run
+        }
+    };
+    near.got(scene.size())?;
+    far.got(scene.size())?;
+    Ok(run)
+}
+
+fn one_way(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<u64> {
+    let n = by_hand(&mut from, &mut [&mut to], |_| {})?;
+    to.shutdown(Shutdown::Write)?;
+    Ok(n)
 }

@@ -1,6 +1,6 @@
 //! What a piece of work took.
 
-use aqueduct::copy::Report;
+use aqueduct::copy::{Exchange, Report};
 use rustix::time::{ClockId, clock_gettime};
 use std::io;
 use std::time::{Duration, Instant};
@@ -39,6 +39,13 @@ impl Copied for Report {
     }
 }
 
+/// Both directions, which went the same way.
+impl Copied for Exchange {
+    fn told(self) -> (u64, String) {
+        (self.forth.taken() + self.back.taken(), self.forth.to_string())
+    }
+}
+
 impl Copied for u64 {
     fn told(self) -> (u64, String) {
         (self, String::new())
@@ -54,7 +61,8 @@ pub(crate) fn clock<T: Copied>(work: impl FnOnce() -> io::Result<T>) -> io::Resu
     Ok(Run { bytes, path, wall, cpu })
 }
 
-fn cpu() -> Duration {
+/// What the running thread has spent so far.
+pub(crate) fn cpu() -> Duration {
     #[cfg(not(target_os = "netbsd"))]
     let time = clock_gettime(ClockId::ThreadCPUTime);
     // rustix does not know such a clock here.

@@ -208,6 +208,19 @@ impl Scene {
         Ok(near)
     }
 
+    /// A connection at whose other end somebody sends the whole input and expects it back.
+    pub(crate) fn conversation(&self) -> io::Result<(TcpStream, Drain)> {
+        let (near, far) = connection()?;
+        let (mut to, pattern, size) = (far.try_clone()?, Arc::clone(&self.pattern), self.size);
+        std::thread::spawn(move || {
+            pattern.write(&mut to, 0, size)?;
+            to.shutdown(Shutdown::Write)
+        });
+        let pattern = self.compare.get().then(|| Arc::clone(&self.pattern));
+        let drain = std::thread::spawn(move || read_all(far, 0, pattern.as_deref()));
+        Ok((near, Drain(drain)))
+    }
+
     /// A connection into which the input goes.
     pub(crate) fn connection_to(&self) -> io::Result<(TcpStream, Drain)> {
         let (near, far) = connection()?;

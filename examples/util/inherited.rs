@@ -65,9 +65,21 @@ pub(crate) fn ignore_sigpipe() {
 
 /// Ends the process as if SIGPIPE had not been ignored: for tools that had to tidy up first.
 pub(crate) fn die_of_sigpipe() {
-    set_sigpipe(libc::SIG_DFL);
-    // SAFETY: the signal exists, and its default disposition runs no code of ours.
-    unsafe { libc::raise(libc::SIGPIPE) };
+    die_of(libc::SIGPIPE);
+}
+
+/// Ends the process as `signal` does that nobody has taken care of.
+pub(crate) fn die_of(signal: libc::c_int) {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: the signal exists, and its default disposition runs no code of ours; sigemptyset
+    // initialises the set, and the old mask is not asked for.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::sigemptyset(set.as_mut_ptr());
+        libc::sigaddset(set.as_mut_ptr(), signal);
+        libc::pthread_sigmask(libc::SIG_UNBLOCK, set.as_ptr(), std::ptr::null_mut());
+        libc::raise(signal);
+    }
 }
 
 fn set_sigpipe(disposition: libc::sighandler_t) {

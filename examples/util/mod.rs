@@ -9,7 +9,7 @@ mod size;
 mod stream;
 mod usage;
 
-pub(crate) use self::inherited::{die_of_sigpipe, ignore_sigpipe, sigpipe_is_ignored};
+pub(crate) use self::inherited::{die_of, die_of_sigpipe, ignore_sigpipe, sigpipe_is_ignored};
 pub(crate) use self::quote::{quoted, quoted_if_needed};
 pub(crate) use self::signals::Signals;
 pub(crate) use self::size::{SizeError, parse_size};
@@ -17,19 +17,20 @@ pub(crate) use self::stream::{identity, is_same_file, read, write_all};
 pub(crate) use self::usage::{command, flag, operands, option, short_flag};
 
 use clap::ArgMatches;
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::process::{ExitCode, exit};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 /// A running tool: its name, and whether anything went wrong yet.
 #[derive(Debug)]
 pub(crate) struct Tool {
     name: &'static str,
-    failed: Cell<bool>,
+    failed: AtomicBool,
 }
 
 impl Tool {
@@ -37,7 +38,7 @@ impl Tool {
     /// unless whoever started it had the signal ignored.
     pub(crate) fn start(name: &'static str) -> Self {
         inherited::restore_sigpipe();
-        Self { name, failed: Cell::new(false) }
+        Self { name, failed: AtomicBool::new(false) }
     }
 
     /// Reads the command line. `--help` and `--version` end the process, and so do mistakes,
@@ -69,9 +70,25 @@ impl Tool {
         exit(1)
     }
 
+    /// The value of an option in seconds, which may have a fraction. Longer than can be said is for ever.
+    pub(crate) fn seconds(&self, matches: &ArgMatches, name: &str) -> Option<Duration> {
+        let text = matches.get_one::<OsString>(name)?;
+        let seconds = text.to_str().and_then(|text| text.parse::<f64>().ok());
+        match seconds.filter(|&seconds| seconds >= 0.0).map(Duration::try_from_secs_f64) {
+            Some(Ok(seconds)) => Some(seconds),
+            Some(Err(_)) => None,
+            None => self.misused(format_args!("invalid number of seconds: {}", quoted(text))),
+        }
+    }
+
     /// Says `tool: text` on standard error; the exit status will be 1.
     pub(crate) fn warn(&self, text: impl Display) {
-        self.failed.set(true);
+        self.failed.store(true, Ordering::Relaxed);
+        self.note(text);
+    }
+
+    /// Says `tool: text` on standard error, of what is no failure.
+    pub(crate) fn note(&self, text: impl Display) {
         // One write, so that lines of several processes do not mix. There is nobody to tell
         // that standard error is broken.
         let line = format!("{}: {text}\n", self.name);
@@ -110,12 +127,12 @@ impl Tool {
 
     /// Whether anything was complained of.
     pub(crate) fn has_failed(&self) -> bool {
-        self.failed.get()
+        self.failed.load(Ordering::Relaxed)
     }
 
     /// 1 if anything was complained of, 0 else.
     pub(crate) fn status(&self) -> ExitCode {
-        ExitCode::from(u8::from(self.failed.get()))
+        ExitCode::from(u8::from(self.has_failed()))
     }
 }
 

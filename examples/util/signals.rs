@@ -26,11 +26,12 @@ impl Signals {
         }
     }
 
-    /// Waits for one of them.
-    pub(crate) fn wait(&self) {
+    /// Waits for one of them, and tells which.
+    pub(crate) fn wait(&self) -> libc::c_int {
         let mut signal = 0;
         // SAFETY: the set is valid, and `signal` is room for the answer.
         while unsafe { libc::sigwait(&self.0, &mut signal) } != 0 {}
+        signal
     }
 }
 

@@ -4,7 +4,9 @@
 //! direction: who takes turns with whom, what a close leaves behind, and what a deadline does.
 
 use super::pipe::{self, Reader, Writer, pipe_with_capacity};
-use crate::source::{Deadlines, Outcomes, Outlet, Outlets, Piece, Sink, Source};
+use crate::source::{
+    Connection, Deadlines, Finish, Outcomes, Outlet, Outlets, Piece, Sink, Source,
+};
 use std::io::{self, BufRead, IoSlice, IoSliceMut, Read, Write};
 use std::time::Instant;
 
@@ -186,6 +188,16 @@ macro_rules! deadlines {
 }
 
 deadlines! { Duplex, Control }
+
+impl Connection for Duplex {
+    fn halves(&mut self) -> (impl Source + Send, impl Finish + Send) {
+        (&mut self.reader, &mut self.writer)
+    }
+
+    fn control(&self) -> Option<Box<dyn Deadlines + Send + Sync>> {
+        Some(Box::new(self.control()))
+    }
+}
 
 impl Read for Duplex {
     #[inline]

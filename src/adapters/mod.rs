@@ -15,6 +15,7 @@
 //! | [`MultiWriter`] | [`multi_writer`] | one writer in front of several |
 //! | [`Records`], [`LinesBytes`] | [`records`](ReadExt::records), [`lines_bytes`](ReadExt::lines_bytes) | lends what lies between delimiters |
 //! | [`Opaque`] | [`opaque`](ReadExt::opaque), [`opaque_writes`](WriteExt::opaque_writes) | hides what a stream is made of |
+//! | [`Closing`] | [`closing`](WriteExt::closing) | is dropped once nothing more will come |
 //! | [`Section`] | [`section`](ReadAt::section) | a window of something that is read at offsets |
 //! | [`OffsetWriter`] | [`OffsetWriter::new`] | writes from an offset on |
 //!
@@ -41,6 +42,7 @@ macro_rules! ask_inner {
 }
 
 mod at;
+mod closing;
 mod exact;
 mod limit;
 mod limit_strict;
@@ -54,6 +56,7 @@ mod tee;
 mod tests;
 
 pub use self::at::{ReadAt, WriteAt};
+pub use self::closing::Closing;
 pub use self::exact::Exact;
 pub use self::limit::Limit;
 pub use self::limit_strict::LimitStrict;
@@ -250,6 +253,14 @@ pub trait WriteExt: Write {
         Self: Sized,
     {
         Opaque::new(self)
+    }
+
+    /// Drops this writer once nothing more will come: see [`Closing`].
+    fn closing(self) -> Closing<Self>
+    where
+        Self: Sized,
+    {
+        Closing::new(self)
     }
 
     /// Counts the bytes accepted: [`CountWriter`].

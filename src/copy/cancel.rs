@@ -1,8 +1,8 @@
 //! Stopping a copy from elsewhere.
 
-use crate::park::Unparker;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use super::hearing::{Hearing, Listeners};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A switch that stops the copies it was given to; clones are the same switch.
 ///
@@ -29,20 +29,11 @@ pub struct Cancel {
 #[derive(Debug, Default)]
 struct Shared {
     cancelled: AtomicBool,
-    /// Who waits and must hear of it.
-    waiting: Mutex<Vec<(u64, Unparker)>>,
-    tickets: AtomicU64,
-}
-
-/// Has the running flow of control woken by the cancel until this is dropped.
-#[derive(Debug)]
-pub(super) struct Hearing<'a> {
-    shared: &'a Shared,
-    ticket: u64,
+    listeners: Listeners,
 }
 
 impl Cancel {
-    /// A switch that was not thrown yet.
+    /// A switch that is not thrown yet.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -52,7 +43,7 @@ impl Cancel {
     pub fn cancel(&self) {
         self.shared.cancelled.store(true, Ordering::SeqCst);
         // Whoever enters the list after this looks at the flag again before it waits.
-        self.shared.waiting().iter().for_each(|(_, waiter)| waiter.unpark());
+        self.shared.listeners.wake();
     }
 
     /// Whether it was thrown.
@@ -63,21 +54,6 @@ impl Cancel {
 
     /// Ask [`is_cancelled`](Self::is_cancelled) after this and before waiting.
     pub(super) fn hear(&self) -> Hearing<'_> {
-        let shared = &*self.shared;
-        let ticket = shared.tickets.fetch_add(1, Ordering::Relaxed);
-        shared.waiting().push((ticket, Unparker::current()));
-        Hearing { shared, ticket }
-    }
-}
-
-impl Shared {
-    fn waiting(&self) -> MutexGuard<'_, Vec<(u64, Unparker)>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Hearing<'_> {
-    fn drop(&mut self) {
-        self.shared.waiting().retain(|(ticket, _)| *ticket != self.ticket);
+        self.shared.listeners.hear()
     }
 }

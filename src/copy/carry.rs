@@ -10,6 +10,7 @@
 //! lacks some either gets them by plain writes or is owed them.
 
 use super::broker::{self, Broker};
+use super::direct::moved;
 use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
@@ -46,20 +47,19 @@ enum Trouble {
 }
 
 impl Engine<'_> {
+    #[inline(never)]
     pub(super) fn carry(&mut self, from: &End<'_>, live: &[(usize, End<'_>)], max: u64) -> Turn {
         if live.len() > 1 && matches!(from.kind, Kind::Pipe { .. }) {
             let Some(capacity) = self.ends.capacity(0, from.fd) else { return self.refuse_tee() };
             let head = Head { fd: from.fd, capacity, end: Some(from) };
             return self.share_out(&head, live, max);
         }
-        // No memory for pipes, or no descriptors: this step goes through memory.
-        let Ok(Some(broker)) = broker::take(0) else { return Turn::Plain(max) };
-        let n = match self.fill(from, &broker, max) {
-            Ok(n) => n,
-            Err(turn) => {
-                broker.give_back();
-                return turn;
-            }
+        if let [(index, end)] = *live {
+            return self.carry_to_one(from, index, end, max);
+        }
+        let (broker, n) = match self.filled(from, max) {
+            Ok(filled) => filled,
+            Err(turn) => return turn,
         };
         let head = Head { fd: broker.reader(), capacity: broker.capacity(), end: None };
         let turn = self.share_out(&head, live, n);
@@ -70,32 +70,52 @@ impl Engine<'_> {
         turn
     }
 
-    /// Fills an empty broker from the source; with less than asked, if that is what there is.
-    fn fill(&mut self, from: &End<'_>, broker: &Broker, max: u64) -> Result<u64, Turn> {
-        let len = (max as usize).min(broker.capacity());
-        let block = self.may_block();
-        let mut stall = Stall::default();
-        loop {
-            let error = match sys::splice(from.past(0), (broker.writer(), None), len, block) {
-                Ok(0) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain(max)),
-                Ok(0) => return Err(Turn::End),
-                Ok(n) => return Ok(n as u64),
-                Err(error) => error,
-            };
-            match sys::verdict(&error) {
-                Verdict::Again => match self.blocked(Some(from), None, &mut stall) {
-                    Ready::Retry => {}
-                    Ready::Both => return Err(Turn::Plain(PASS)),
-                    Ready::Silent => return Err(Turn::Again),
-                    Ready::Stop(stop) => return Err(Turn::Stop(stop)),
-                },
-                Verdict::Refused => {
-                    self.refused.splice = true;
-                    return Err(Turn::Again);
-                }
-                Verdict::Failed => return Err(Turn::Stop(Stop::new(Side::Source, error))),
+    /// As [`carry`](Self::carry) with one outlet, which most copies have.
+    #[inline(never)]
+    fn carry_to_one(&mut self, from: &End<'_>, index: usize, end: End<'_>, max: u64) -> Turn {
+        let (broker, n) = match self.filled(from, max) {
+            Ok(filled) => filled,
+            Err(turn) => return turn,
+        };
+        let mut share = Share { index, end, moved: 0, error: None };
+        match self.drain(broker.reader(), &mut share, n) {
+            Ok(()) => {
+                broker.give_back();
+                return moved(n, Path::Splice, index, None);
             }
+            Err(Trouble::Plain) => {}
+            Err(Trouble::Failed(error)) => share.error = Some(error),
         }
+        self.make_up(broker.reader(), vec![share], n, Path::Splice)
+    }
+
+    /// A broker with bytes of the source; with less than asked, if that is what there is. Who waits
+    /// for them has none: brokers are few.
+    fn filled(&mut self, from: &End<'_>, max: u64) -> Result<(Broker, u64), Turn> {
+        // No memory for pipes, or no descriptors: this step goes through memory.
+        let Ok(Some(broker)) = broker::take(0) else { return Err(Turn::Plain(max)) };
+        let len = (max as usize).min(broker.capacity());
+        let result = sys::splice(from.past(0), (broker.writer(), None), len, self.may_block());
+        if let Ok(n @ 1..) = result {
+            self.silent = false;
+            return Ok((broker, n as u64));
+        }
+        broker.give_back();
+        let error = match result {
+            Ok(_) if matches!(from.kind, Kind::File { .. }) => return Err(Turn::Plain(max)),
+            // As in a direct step.
+            Ok(_) if matches!(from.kind, Kind::Stream { .. }) => return Err(Turn::Plain(PASS)),
+            Ok(_) => return Err(Turn::End),
+            Err(error) => error,
+        };
+        Err(match sys::verdict(&error) {
+            Verdict::Again => self.dry(from),
+            Verdict::Refused => {
+                self.refused.splice = true;
+                Turn::Again
+            }
+            Verdict::Failed => Turn::Stop(Stop::new(Side::Source, error)),
+        })
     }
 
     fn refuse_tee(&mut self) -> Turn {
@@ -171,7 +191,7 @@ impl Engine<'_> {
                     share.error = Some(error);
                     let outcomes = outcomes(std::slice::from_mut(share));
                     let (path, pending) = (Path::Tee, Pending::default());
-                    return Err(Turn::Moved(Moved { n: 0, path, outcomes, pending }));
+                    return Err(Turn::Moved(Box::new(Moved { n: 0, path, outcomes, pending })));
                 }
             }
         };
@@ -230,6 +250,7 @@ impl Engine<'_> {
                 Ok(0) => return Err(Trouble::Plain),
                 Ok(k) => {
                     share.moved += k as u64;
+                    self.beat(k as u64);
                     raced = false;
                     stall = Stall::default();
                     continue;
@@ -270,11 +291,23 @@ impl Engine<'_> {
                 share.error = Some(error);
             }
         }
+        self.make_up(head.fd, shares, n, path)
+    }
+
+    /// Reads what is left in `pipe`, and writes to each share what it lacks.
+    #[inline(never)]
+    fn make_up(
+        &self,
+        pipe: BorrowedFd<'_>,
+        mut shares: Vec<Share<'_>>,
+        n: u64,
+        path: Path,
+    ) -> Turn {
         let mut pending = Pending::default();
-        if shares.iter().any(behind) {
+        let taken = shares.last().map_or(0, |share| share.moved);
+        if shares.iter().any(|share| share.moved < n) {
             // The last share took the first bytes if it took any, so these are the rest.
-            let rest = n - shares[last].moved;
-            match read_exactly(head.fd, rest as usize) {
+            match read_exactly(pipe, (n - taken) as usize) {
                 Ok(bytes) => pending.bytes = bytes,
                 Err(error) => return Turn::Stop(Stop::new(Side::Source, error)),
             }
@@ -294,7 +327,8 @@ impl Engine<'_> {
                 pending.lacks[share.index] = (n - share.moved) as usize;
             }
         }
-        Turn::Moved(Moved { n, path, outcomes: outcomes(&mut shares), pending })
+        let outcomes = outcomes(&mut shares);
+        Turn::Moved(Box::new(Moved { n, path, outcomes, pending }))
     }
 }
 

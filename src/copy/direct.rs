@@ -11,6 +11,7 @@ use crate::sys::{self, Kind, Verdict};
 use std::io;
 
 impl Engine<'_> {
+    #[inline(never)]
     pub(super) fn direct(
         &mut self,
         step: Step,
@@ -32,6 +33,8 @@ impl Engine<'_> {
             let error = match result {
                 // Some file systems answer 0 for a file that has bytes; a read knows.
                 Ok(0) if matches!(from.kind, Kind::File { .. }) => return Turn::Plain(max),
+                // So does TCP at its urgent mark, once the peer has said that it ends.
+                Ok(0) if matches!(from.kind, Kind::Stream { .. }) => return Turn::Plain(PASS),
                 Ok(0) => return Turn::End,
                 Ok(n) => return moved(n as u64, path, index, None),
                 Err(error) => error,
@@ -74,8 +77,8 @@ fn is_sources(from: Kind, error: &io::Error) -> bool {
     }
 }
 
-fn moved(n: u64, path: Path, index: usize, error: Option<io::Error>) -> Turn {
+pub(super) fn moved(n: u64, path: Path, index: usize, error: Option<io::Error>) -> Turn {
     let mut outcomes: Vec<_> = (0..index).map(|_| Outcome::default()).collect();
     outcomes.push(Outcome { moved: n, error });
-    Turn::Moved(Moved { n, path, outcomes, pending: Pending::default() })
+    Turn::Moved(Box::new(Moved { n, path, outcomes, pending: Pending::default() }))
 }

@@ -1,20 +1,21 @@
 //! Executes the plan: asks, takes one step, tells both ends, asks again.
 
-use super::ends::{End, Ends};
+use super::ends::Ends;
 use super::error::Pending;
 use super::memory::{BUFFER, reading_failed};
-use super::plan::{self, Refused, Step};
+use super::plan::{Refused, Step};
+use super::pulse::Pulse;
 use super::{Copier, CopyError, Path, Report, Side};
-use crate::source::{Handle, Outcome, Outcomes, Outlet, Outlets, Piece, Sink, Source};
-use crate::sys::Kind;
-use crate::{error, park, source, task};
+use crate::source::{Outcome, Outcomes, Outlet, Outlets, Sink, Source};
+use crate::{error, park, source};
 use std::io;
-use std::os::fd::BorrowedFd;
+use std::mem;
 
 /// One copy under way.
 #[derive(Debug)]
 pub(super) struct Engine<'c> {
     pub(super) options: &'c Copier,
+    pub(super) pulse: Option<&'c Pulse>,
     pub(super) report: Report,
     pub(super) ends: Ends,
     pub(super) refused: Refused,
@@ -38,10 +39,13 @@ pub(super) struct Engine<'c> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Flow {
     On,
+    /// On, once the source has something. Who waits has nothing in his hands, for thousands may wait.
+    Wait,
     End,
 }
 
-/// Why the copy stops before its end.
+/// Why the copy stops before its end. It is handed up in a box: what a copy has on the stack of a task while it
+/// waits should not take a second page.
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) side: Side,
@@ -50,8 +54,8 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    pub(super) fn new(side: Side, error: io::Error) -> Self {
-        Self { side, error, pending: Pending::default() }
+    pub(super) fn new(side: Side, error: io::Error) -> Box<Self> {
+        Box::new(Self { side, error, pending: Pending::default() })
     }
 }
 
@@ -59,15 +63,17 @@ impl Stop {
 #[derive(Debug)]
 pub(super) enum Turn {
     /// Bytes moved, or an outlet failed.
-    Moved(Moved),
+    Moved(Box<Moved>),
     /// The source gave nothing.
     End,
     /// Nothing moved; plan again.
     Again,
+    /// Nothing moved, since the source has nothing yet.
+    Wait,
     /// Nothing moved; a loop over at most so many bytes can, or tells why not.
     Plain(u64),
     /// Nothing moved and the copy must stop.
-    Stop(Stop),
+    Stop(Box<Stop>),
 }
 
 /// `n` bytes left the source by `path`.
@@ -82,13 +88,40 @@ pub(super) struct Moved {
 impl<'c> Engine<'c> {
     pub(super) fn run(
         options: &'c Copier,
+        pulse: Option<&'c Pulse>,
         source: &mut dyn Source,
         sink: &mut dyn Sink,
     ) -> Result<Report, CopyError> {
+        let mut engine = Self::new(options, pulse, source, sink);
+        loop {
+            let before = engine.report.taken;
+            let step = engine.step(source, sink);
+            park::spend(engine.report.taken - before);
+            let flow = match step {
+                Ok(Flow::End) => engine.last_words(source).map(|()| Flow::End),
+                Ok(Flow::Wait) => engine.wait_readable(source).map(|()| Flow::On),
+                other => other,
+            };
+            match flow {
+                Ok(Flow::On | Flow::Wait) => {}
+                Ok(Flow::End) => return Ok(engine.finish(sink)),
+                Err(stop) => return Err(engine.fail(*stop, source, sink)),
+            }
+        }
+    }
+
+    /// In a box for the sake of the stacks of tasks: a copy that waits should not take a second page.
+    fn new(
+        options: &'c Copier,
+        pulse: Option<&'c Pulse>,
+        source: &mut dyn Source,
+        sink: &mut dyn Sink,
+    ) -> Box<Self> {
         let taps = source::taps(source);
         let outlets = taps + source::outlets(sink);
-        let mut engine = Self {
+        Box::new(Self {
             options,
+            pulse,
             report: Report { delivered: vec![0; outlets], ..Report::default() },
             ends: Ends::default(),
             refused: Refused::default(),
@@ -99,29 +132,18 @@ impl<'c> Engine<'c> {
             restless: false,
             slow: 0,
             silent: false,
-        };
-        loop {
-            let before = engine.report.taken;
-            let step = engine.step(source, sink);
-            park::spend(engine.report.taken - before);
-            let flow = match step {
-                Ok(Flow::End) => engine.last_words(source).map(|()| Flow::End),
-                other => other,
-            };
-            match flow {
-                Ok(Flow::On) => {}
-                Ok(Flow::End) => return Ok(engine.finish(sink)),
-                Err(Stop { side, error, pending }) => {
-                    let pending = engine.claims(side, pending, source, sink);
-                    let report = engine.finish(sink);
-                    return Err(CopyError::new(report, side, error, pending));
-                }
-            }
-        }
+        })
+    }
+
+    #[inline(never)]
+    fn fail(&mut self, stop: Stop, source: &mut dyn Source, sink: &mut dyn Sink) -> CopyError {
+        let Stop { side, error, pending } = stop;
+        let pending = self.claims(side, pending, source, sink);
+        CopyError::new(self.finish(sink), side, error, pending)
     }
 
     /// A tap that failed in the last `read` speaks up at the next call, and there would be none.
-    fn last_words(&self, source: &mut dyn Source) -> Result<(), Stop> {
+    fn last_words(&self, source: &mut dyn Source) -> Result<(), Box<Stop>> {
         match self.taps {
             0 => Ok(()),
             _ => source.prepare().map_err(|error| reading_failed(source, error)),
@@ -164,8 +186,8 @@ impl<'c> Engine<'c> {
     }
 
     /// The report, with what every outlet of the sink has got.
-    fn finish(self, sink: &mut dyn Sink) -> Report {
-        let Self { mut report, taps, .. } = self;
+    fn finish(&mut self, sink: &mut dyn Sink) -> Report {
+        let (mut report, taps) = (mem::take(&mut self.report), self.taps);
         let mut list = Outlets::new(true);
         sink.outlets(&mut list);
         let got = report.delivered.iter().skip(taps);
@@ -175,7 +197,8 @@ impl<'c> Engine<'c> {
         report
     }
 
-    fn step(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Stop> {
+    #[inline(never)]
+    fn step(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Box<Stop>> {
         if self.options.cancel.as_ref().is_some_and(super::Cancel::is_cancelled) {
             return Err(Stop::new(Side::Source, error::cancelled()));
         }
@@ -183,52 +206,23 @@ impl<'c> Engine<'c> {
         if left == 0 {
             return Ok(Flow::End);
         }
-        let mut list = Outlets::new(true);
-        let piece = source.piece(&mut list);
-        sink.outlets(&mut list);
-        self.note_gone(list.list())?;
-        let from = self.ends.source(&piece);
-        let outlets = list.list();
-        let restless = |fd: &Handle<'_>| fd.patient().is_none();
-        self.restless = matches!(&piece, Piece::Fd { fd, .. } if restless(fd))
-            || outlets.iter().any(|o| matches!(o, Outlet::Fd { fd, .. } if restless(fd)));
-        if let Some(index) = self.writes_its_source(&piece, outlets, left) {
-            return Err(Stop::new(Side::Sink(index), error::same_file()));
-        }
-        let to: Vec<_> = if matches!(piece, Piece::Fd { .. }) {
-            outlets.iter().enumerate().map(|(i, o)| self.ends.outlet(i, o)).collect()
-        } else {
-            outlets.iter().map(plan::To::unknown).collect()
-        };
-        let step = plan::plan(from, &to, self.options, self.refused, left, self.report.taken);
-        if let (plan::From::Fd { kind, hidden: false, .. }, &Piece::Fd { fd, at, .. }) =
-            (from, &piece)
-        {
-            let from = End { fd: self.fd(fd), handle: fd, at, kind };
-            let around = step.around().filter(|_| self.prepared && self.plain.is_none());
-            if step != Step::End {
-                if let Kind::File { .. } = kind {
-                    let reach = around.unwrap_or_else(|| left.min(self.buffer_size() as u64));
-                    let warmed = task::warm(from.fd, at, reach);
-                    warmed.map_err(|error| Stop::new(Side::Source, error))?;
-                }
-                if let Some(turn) = self.watch(&from, outlets, &to, around.is_some()) {
-                    return self.settle_turn(turn, source, sink);
-                }
-            }
-            if let Some(max) = around {
-                let turn = self.around(step, max, &from, outlets, &to);
-                return self.settle_turn(turn, source, sink);
-            }
-        }
-        match step {
-            Step::End => self.end(source),
-            Step::Memory { max } => self.memory(source, sink, max),
-            Step::Loop => self.through(source, sink, left),
+        // The frames of what follows lie beside that of the asking, not upon it.
+        match self.ask(source, sink, left)? {
+            (_, Some(turn)) => self.settle_turn(turn, source, sink),
+            (Step::End, _) => self.end(source),
+            (Step::Memory { max }, _) => self.memory(source, sink, max),
+            (Step::Loop, _) => self.through(source, sink, left),
             _ => match self.plain {
                 Some(max) => self.through(source, sink, left.min(max)),
                 None => self.prepare(source, sink),
             },
+        }
+    }
+
+    /// Bytes have moved.
+    pub(super) fn beat(&self, n: u64) {
+        if let Some(pulse) = self.pulse.filter(|_| n > 0) {
+            pulse.beat();
         }
     }
 
@@ -240,34 +234,7 @@ impl<'c> Engine<'c> {
         self.options.buffer_size.unwrap_or(BUFFER)
     }
 
-    /// Notes who was given up. With the ends the ways may change; with the last sink gone there
-    /// is nobody to copy to.
-    fn note_gone(&mut self, outlets: &[Outlet<'_>]) -> Result<(), Stop> {
-        self.gone.resize(outlets.len(), false);
-        self.report.delivered.resize(outlets.len(), 0);
-        for (gone, outlet) in self.gone.iter_mut().zip(outlets) {
-            if matches!(outlet, Outlet::Gone) != *gone {
-                *gone = !*gone;
-                self.refused = Refused::default();
-            }
-        }
-        let mut sinks = self.gone.iter().skip(self.taps);
-        if sinks.len() > 0 && sinks.all(|&gone| gone) {
-            return Err(Stop::new(Side::Sink(self.taps), error::sinks_gone()));
-        }
-        Ok(())
-    }
-
-    fn writes_its_source(
-        &mut self,
-        piece: &Piece<'_>,
-        outlets: &[Outlet<'_>],
-        left: u64,
-    ) -> Option<usize> {
-        (0..outlets.len()).find(|&i| self.ends.same_file(piece, i, &outlets[i], left))
-    }
-
-    fn end(&mut self, source: &mut dyn Source) -> Result<Flow, Stop> {
+    fn end(&mut self, source: &mut dyn Source) -> Result<Flow, Box<Stop>> {
         self.ends.forget();
         self.refused = Refused::default();
         match source.end() {
@@ -278,7 +245,7 @@ impl<'c> Engine<'c> {
         }
     }
 
-    fn prepare(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Stop> {
+    fn prepare(&mut self, source: &mut dyn Source, sink: &mut dyn Sink) -> Result<Flow, Box<Stop>> {
         source.prepare().map_err(|error| reading_failed(source, error))?;
         if let Err(error) = sink.prepare() {
             let index = self.taps + sink.at_fault().unwrap_or(0);
@@ -288,66 +255,17 @@ impl<'c> Engine<'c> {
         Ok(Flow::On)
     }
 
-    /// Executes a step around the chain.
-    fn around(
-        &mut self,
-        step: Step,
-        max: u64,
-        from: &End<'_>,
-        outlets: &[Outlet<'_>],
-        to: &[plan::To],
-    ) -> Turn {
-        let live = self.live(outlets, to);
-        if self.options.grow_pipes {
-            self.ends.grow(0, from.fd);
-            live.iter().for_each(|(index, end)| self.ends.grow(index + 1, end.fd));
-        }
-        let turn = match live[..] {
-            [only] if !matches!(step, Step::Carry { .. }) => self.direct(step, from, only, max),
-            _ => self.carry(from, &live, max),
-        };
-        self.fill_in(turn, outlets, to)
-    }
-
-    /// The outlets that are descriptors and keep what they get, with their numbers.
-    fn live<'a>(&self, outlets: &[Outlet<'a>], to: &[plan::To]) -> Vec<(usize, End<'a>)> {
-        let ends = outlets.iter().zip(to).enumerate().filter_map(|(index, pair)| match pair {
-            (_, to) if to.discards() => None,
-            (&Outlet::Fd { fd, at, .. }, &plan::To::Fd { kind, .. }) => {
-                Some((index, End { fd: self.fd(fd), handle: fd, at, kind }))
-            }
-            _ => None,
-        });
-        ends.collect()
-    }
-
-    /// What the calls of a step use.
-    fn fd<'a>(&self, handle: Handle<'a>) -> BorrowedFd<'a> {
-        handle.patient().filter(|_| self.may_block()).unwrap_or_else(|| handle.fd())
-    }
-
-    /// Discarding outlets got all that was moved.
-    fn fill_in(&self, turn: Turn, outlets: &[Outlet<'_>], to: &[plan::To]) -> Turn {
-        let Turn::Moved(mut moved) = turn else { return turn };
-        moved.outcomes.resize_with(outlets.len(), Outcome::default);
-        for (outcome, to) in moved.outcomes.iter_mut().zip(to) {
-            if to.discards() {
-                outcome.moved = moved.n;
-            }
-        }
-        Turn::Moved(moved)
-    }
-
     fn settle_turn(
         &mut self,
         turn: Turn,
         source: &mut dyn Source,
         sink: &mut dyn Sink,
-    ) -> Result<Flow, Stop> {
+    ) -> Result<Flow, Box<Stop>> {
         match turn {
-            Turn::Moved(moved) => self.settle(moved, Some((source, true)), sink, true),
+            Turn::Moved(moved) => self.settle(*moved, Some((source, true)), sink, true),
             Turn::End => self.end(source),
             Turn::Again => Ok(Flow::On),
+            Turn::Wait => Ok(Flow::Wait),
             Turn::Plain(max) => {
                 self.plain = Some(max);
                 Ok(Flow::On)
@@ -358,23 +276,25 @@ impl<'c> Engine<'c> {
 
     /// Counts a step and tells both ends of it. After a step through the chain the source knows
     /// already, and the outcomes of its taps are not told.
+    #[inline(never)]
     pub(super) fn settle(
         &mut self,
         moved: Moved,
         source: Option<(&mut dyn Source, bool)>,
         sink: &mut dyn Sink,
         direct: bool,
-    ) -> Result<Flow, Stop> {
+    ) -> Result<Flow, Box<Stop>> {
         let Moved { n, path, mut outcomes, pending } = moved;
         self.silent = false;
+        self.beat(n);
         self.report.count(path, n);
         for (delivered, outcome) in self.report.delivered.iter_mut().zip(&outcomes) {
             *delivered += outcome.moved;
         }
-        // A cancel is nobody's failure, so no policy hears of it.
+        // No policy hears of what is nobody's failure.
         let mut stop = None;
         for outcome in &mut outcomes {
-            if outcome.error.as_ref().is_some_and(error::is_cancelled) {
+            if outcome.error.as_ref().is_some_and(error::is_nobodys) {
                 stop = outcome.error.take().map(|error| (Side::Source, error));
             }
         }
@@ -395,7 +315,7 @@ impl<'c> Engine<'c> {
         }
         match stop {
             None => Ok(Flow::On),
-            Some((side, error)) => Err(Stop { side, error, pending }),
+            Some((side, error)) => Err(Box::new(Stop { side, error, pending })),
         }
     }
 }

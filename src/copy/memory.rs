@@ -3,11 +3,13 @@
 use super::engine::{Engine, Flow, Moved, Stop};
 use super::error::Pending;
 use super::{Path, Side};
-use crate::source::{Handle, Outcome, Outlet, Outlets, Piece, Sink, Source};
-use crate::{error, sys};
+use crate::error;
+use crate::poll::Desc;
+use crate::source::{Outcome, Outlet, Outlets, Piece, Sink, Source};
 use std::cell::Cell;
 use std::io;
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 /// The default size of the buffer.
 pub(super) const BUFFER: usize = 128 << 10;
@@ -20,6 +22,13 @@ thread_local! {
     static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
+/// Why nothing was read.
+enum Unread {
+    /// There is nothing yet.
+    Later,
+    Never(Box<Stop>),
+}
+
 impl Engine<'_> {
     /// `read` of the whole source, which feeds its own taps, then a write to each outlet.
     pub(super) fn through(
@@ -27,7 +36,7 @@ impl Engine<'_> {
         source: &mut dyn Source,
         sink: &mut dyn Sink,
         left: u64,
-    ) -> Result<Flow, Stop> {
+    ) -> Result<Flow, Box<Stop>> {
         self.prepared = false;
         self.plain = None;
         let size = self.buffer_size();
@@ -37,38 +46,47 @@ impl Engine<'_> {
             // Zeroes from the system, not written by us: a small copy touches few pages of them.
             buf = vec![0; size];
         }
-        let flow = self.through_buffer(source, sink, left, &mut buf);
-        if size == BUFFER {
+        let ask = self.room(sink, left).min(buf.len() as u64) as usize;
+        let read = self.read(source, &mut buf[..ask]);
+        let flow = match read {
+            Ok(0) => Ok(Flow::End),
+            Ok(n) => self.hand_out(source, sink, &buf[..n]),
+            Err(Unread::Later) => Ok(Flow::Wait),
+            Err(Unread::Never(stop)) => Err(stop),
+        };
+        if size <= BUFFER {
             let _ = SPARE.try_with(|spare| spare.set(buf));
         }
         flow
     }
 
-    fn through_buffer(
+    /// How many bytes to ask for. At no room one is: whether the source has more than a sink may
+    /// take makes a difference.
+    fn room(&self, sink: &mut dyn Sink, left: u64) -> u64 {
+        let mut list = Outlets::new(false);
+        sink.outlets(&mut list);
+        let room = list.list().iter().filter_map(Outlet::room).min().unwrap_or(u64::MAX);
+        left.min(room.max(1))
+    }
+
+    /// Writes what was read to each outlet of the sink.
+    #[inline(never)]
+    fn hand_out(
         &mut self,
         source: &mut dyn Source,
         sink: &mut dyn Sink,
-        left: u64,
-        buf: &mut [u8],
-    ) -> Result<Flow, Stop> {
+        bytes: &[u8],
+    ) -> Result<Flow, Box<Stop>> {
+        let mut outcomes = self.fed(source, bytes.len() as u64);
         let mut list = Outlets::new(false);
         sink.outlets(&mut list);
-        let outlets = list.list();
-        let room = outlets.iter().filter_map(Outlet::room).min().unwrap_or(u64::MAX);
-        let ask = left.min(room.max(1)).min(buf.len() as u64) as usize;
-        let n = self.read(source, &mut buf[..ask])?;
-        if n == 0 {
-            return Ok(Flow::End);
-        }
-        let bytes = &buf[..n];
-        let mut outcomes = self.fed(source, n as u64);
-        // At no room the source has more than a sink may take: the byte read is owed to that one.
-        outcomes.extend(outlets.iter_mut().map(|outlet| match outlet.room() {
+        outcomes.extend(list.list().iter_mut().map(|outlet| match outlet.room() {
+            // The byte read is owed to that one.
             Some(0) => Outcome { moved: 0, error: Some(error::takes_no_more()) },
             _ => self.put(outlet, bytes),
         }));
         let pending = Pending::after(bytes, &outcomes, &self.gone);
-        let moved = Moved { n: n as u64, path: Path::ReadWrite, outcomes, pending };
+        let moved = Moved { n: bytes.len() as u64, path: Path::ReadWrite, outcomes, pending };
         self.settle(moved, None, sink, false)
     }
 
@@ -89,27 +107,37 @@ impl Engine<'_> {
         fed.map(|moved| Outcome { moved, error: None }).collect()
     }
 
-    fn read(&mut self, source: &mut dyn Source, buf: &mut [u8]) -> Result<usize, Stop> {
-        loop {
-            let error = match source.read(buf) {
-                Ok(n) if n > buf.len() => error::lying("reader", n, buf.len()),
-                Ok(n) => {
-                    if buf.len() >= PAST_HIDDEN {
-                        self.note_emptied(source);
-                    }
-                    return Ok(n);
+    #[inline(never)]
+    fn read(&mut self, source: &mut dyn Source, buf: &mut [u8]) -> Result<usize, Unread> {
+        let stream = stream_of(source);
+        let mut read = || match &stream {
+            Some(desc) => desc.read.hastily(|| source.read(buf)),
+            None => source.read(buf),
+        };
+        let result = loop {
+            match read() {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                result => break result,
+            }
+        };
+        let error = match result {
+            Ok(n) if n > buf.len() => error::lying("reader", n, buf.len()),
+            Ok(n) => {
+                if buf.len() >= PAST_HIDDEN {
+                    self.note_emptied(source);
                 }
-                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock && source.at_fault().is_none() => {
-                    match self.wait_readable(source) {
-                        Ok(()) => continue,
-                        Err(e) => e,
-                    }
-                }
-                Err(e) => e,
-            };
-            return Err(reading_failed(source, error));
-        }
+                return Ok(n);
+            }
+            Err(e)
+                if e.kind() == io::ErrorKind::WouldBlock
+                    && source.at_fault().is_none()
+                    && self.waits_for(source) =>
+            {
+                return Err(Unread::Later);
+            }
+            Err(e) => e,
+        };
+        Err(Unread::Never(reading_failed(source, error)))
     }
 
     fn note_emptied(&mut self, source: &mut dyn Source) {
@@ -119,12 +147,13 @@ impl Engine<'_> {
     }
 
     /// The piece lies in memory: a write to each outlet, taps included.
+    #[inline(never)]
     pub(super) fn memory(
         &mut self,
         source: &mut dyn Source,
         sink: &mut dyn Sink,
         max: u64,
-    ) -> Result<Flow, Stop> {
+    ) -> Result<Flow, Box<Stop>> {
         self.prepared = false;
         let mut list = Outlets::new(false);
         let piece = source.piece(&mut list);
@@ -147,61 +176,15 @@ impl Engine<'_> {
     }
 }
 
+/// What waits for the descriptor that a source reads from, if it is a stream.
+fn stream_of(source: &mut dyn Source) -> Option<Arc<Desc>> {
+    match source.piece(&mut Outlets::new(true)) {
+        Piece::Fd { fd, .. } => fd.desc().cloned(),
+        _ => None,
+    }
+}
+
 /// A failed `read` is the source's failure, or that of a tap which it fed itself.
-pub(super) fn reading_failed(source: &dyn Source, error: io::Error) -> Stop {
+pub(super) fn reading_failed(source: &dyn Source, error: io::Error) -> Box<Stop> {
     Stop::new(source.at_fault().map_or(Side::Source, Side::Sink), error)
-}
-
-impl Engine<'_> {
-    /// Writes `bytes` to `outlet`, waiting for it where the options say so.
-    pub(super) fn put(&self, outlet: &mut Outlet<'_>, bytes: &[u8]) -> Outcome {
-        match outlet {
-            Outlet::Fd { fd, at, .. } => self.put_fd(*fd, *at, bytes),
-            Outlet::Opaque { to, .. } => {
-                let blocked = || Err(io::ErrorKind::WouldBlock.into());
-                write_all(|bytes, _| to.write(bytes), bytes, blocked)
-            }
-            Outlet::Discard { .. } => Outcome { moved: bytes.len() as u64, error: None },
-            Outlet::Gone => Outcome::default(),
-        }
-    }
-
-    pub(super) fn put_fd(&self, to: Handle<'_>, at: Option<u64>, bytes: &[u8]) -> Outcome {
-        let write = |bytes: &[u8], past| match (to.nowait(), to.desc()) {
-            (Some(nowait), Some(desc)) if at.is_none() => {
-                desc.write.begin()?;
-                nowait.write(to.fd(), bytes)
-            }
-            _ => sys::write(to.fd(), at.map(|at| at + past), bytes),
-        };
-        write_all(write, bytes, || self.wait_writable(to))
-    }
-}
-
-/// Writes all of `bytes` by `write`, an offset moving along.
-fn write_all(
-    mut write: impl FnMut(&[u8], u64) -> io::Result<usize>,
-    bytes: &[u8],
-    mut blocked: impl FnMut() -> io::Result<()>,
-) -> Outcome {
-    let mut moved = 0;
-    while moved < bytes.len() {
-        let rest = &bytes[moved..];
-        let failure = match write(rest, moved as u64) {
-            Ok(0) => error::takes_no_more(),
-            Ok(n) if n > rest.len() => error::lying("writer", n, rest.len()),
-            Ok(n) => {
-                moved += n;
-                continue;
-            }
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => match blocked() {
-                Ok(()) => continue,
-                Err(e) => e,
-            },
-            Err(e) => e,
-        };
-        return Outcome { moved: moved as u64, error: Some(failure) };
-    }
-    Outcome { moved: moved as u64, error: None }
 }

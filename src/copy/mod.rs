@@ -57,6 +57,8 @@
 //!
 //! splice(2), tee(2), sendfile(2), copy_file_range(2), pipe(7).
 
+mod around;
+mod both;
 mod broker;
 mod cancel;
 mod carry;
@@ -64,14 +66,18 @@ mod direct;
 mod ends;
 mod engine;
 mod error;
+mod hearing;
 mod memory;
 mod options;
 mod plan;
+mod pulse;
+mod put;
 mod report;
 #[cfg(test)]
 mod tests;
 mod wait;
 
+pub use self::both::{Direction, Exchange, ExchangeError, copy_bidirectional};
 pub use self::cancel::Cancel;
 pub use self::error::{CopyError, Side};
 pub use self::options::Copier;

@@ -1,8 +1,10 @@
 //! A copy with options.
 
 use super::engine::Engine;
+use super::pulse::Pulse;
 use super::{Cancel, CopyError, Report};
 use crate::source::{Sink, Source};
+use std::time::Duration;
 
 /// A copy with options; [`copy`](super::copy()) is one with none.
 ///
@@ -28,6 +30,8 @@ pub struct Copier {
     pub(crate) share_pages: bool,
     pub(crate) wait: bool,
     pub(crate) watch_outputs: bool,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) linger: Option<Duration>,
     /// So many bytes go through memory first. Tests set it low, to see the kernel paths at once.
     pub(crate) warm: u64,
 }
@@ -42,6 +46,8 @@ impl Default for Copier {
             share_pages: false,
             wait: false,
             watch_outputs: false,
+            idle_timeout: None,
+            linger: None,
             warm: super::plan::WARM,
         }
     }
@@ -120,6 +126,17 @@ impl Copier {
         self
     }
 
+    /// Stop, with an error of kind `TimedOut`, once no byte has moved for so long. Of a
+    /// [copy in both directions](Self::copy_bidirectional), none in either.
+    ///
+    /// It is noticed where the copy itself waits: for a descriptor. A source or sink that waits within its
+    /// own `read` or `write`, as pipes in memory do, is not interrupted.
+    #[must_use]
+    pub fn idle_timeout(mut self, silence: Duration) -> Self {
+        self.idle_timeout = Some(silence);
+        self
+    }
+
     /// Copies all of `source` into `sink`.
     ///
     /// # Errors
@@ -130,6 +147,7 @@ impl Copier {
         S: Source + ?Sized,
         K: Sink + ?Sized,
     {
-        Engine::run(self, &mut &mut *source, &mut &mut *sink)
+        let pulse = self.idle_timeout.map(|idle| Pulse::new(Some(idle), None));
+        Engine::run(self, pulse.as_ref(), &mut &mut *source, &mut &mut *sink)
     }
 }

@@ -3,8 +3,10 @@
 use super::ends::End;
 use super::engine::{Engine, Moved, Stop, Turn};
 use super::error::Pending;
+use super::memory::reading_failed;
 use super::plan::To;
-use super::{Path, Side};
+use super::pulse::Pulse;
+use super::{Cancel, Path, Side};
 use crate::error;
 use crate::poll::{self, Wait, What};
 use crate::source::{Handle, Outcome, Outlet, Outlets, Piece, Source};
@@ -28,7 +30,7 @@ pub(super) enum Ready {
     /// The source is silent, and while it is the outlets are to be [watched](Engine::watch).
     Silent,
     /// Do not wait.
-    Stop(Stop),
+    Stop(Box<Stop>),
 }
 
 /// How often in a row a call has not gone on.
@@ -39,7 +41,10 @@ impl Engine<'_> {
     /// Whether a call may block in the kernel. Not where a cancel, a watch, or a deadline must be
     /// heard.
     pub(super) fn may_block(&self) -> bool {
-        self.options.cancel.is_none() && !self.options.watch_outputs && !self.restless
+        self.options.cancel.is_none()
+            && self.pulse.is_none()
+            && !self.options.watch_outputs
+            && !self.restless
     }
 
     /// Whether to wait where `handle` is not ready: a stream's calls do.
@@ -52,6 +57,7 @@ impl Engine<'_> {
     ///
     /// Where a wait asks poll(2) anyway, it costs less to wait for the side that was slow before:
     /// if it is ready, the wait ends at once, and the other side is next.
+    #[inline(never)]
     pub(super) fn blocked(
         &mut self,
         from: Option<&End<'_>>,
@@ -99,53 +105,90 @@ impl Engine<'_> {
         }
     }
 
-    /// Waits until one of `waits` fires, or for no reason; a cancel is an error.
-    fn wait(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
-        let until = waits.iter().filter_map(Wait::patience).min();
-        let result = match &self.options.cancel {
-            None => poll::wait(waits, until),
-            Some(cancel) => {
-                let _hearing = cancel.hear();
-                match cancel.is_cancelled() {
-                    true => Ok(()),
-                    false => poll::wait(waits, until),
+    /// A source answered EAGAIN to a call in which nobody else had to be ready. If it says that it is ready
+    /// all the same, only a plain read goes on: see [`blocked`](Self::blocked).
+    pub(super) fn dry(&mut self, from: &End<'_>) -> Turn {
+        let waited = std::mem::replace(&mut self.silent, true);
+        let gives_up = from.kind.nonblocking() && !self.waits(from.handle);
+        if waited || gives_up || !poll::polls() {
+            let mut wait = wait(from.handle, What::Readable);
+            match poll::look(from_mut(&mut wait)) {
+                Ok(()) if wait.fired => return Turn::Plain(PASS),
+                Ok(()) if gives_up => {
+                    return Turn::Stop(Stop::new(Side::Source, io::ErrorKind::WouldBlock.into()));
                 }
+                Ok(()) => {}
+                Err(error) => return Turn::Stop(Stop::new(Side::Source, error)),
             }
-        };
-        if self.options.cancel.as_ref().is_some_and(super::Cancel::is_cancelled) {
+        }
+        if self.options.watch_outputs { Turn::Again } else { Turn::Wait }
+    }
+
+    /// Waits until one of `waits` fires, or for no reason. A cancel is an error, and so is a wait that
+    /// begins when its time is up: whatever ends a wait, the call that would block is tried once more.
+    fn wait(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
+        let cancel = self.options.cancel.as_ref();
+        let _hearing = (cancel.map(Cancel::hear), self.pulse.map(Pulse::hear));
+        if cancel.is_some_and(Cancel::is_cancelled) {
             return Err(error::cancelled());
         }
-        if until.is_some_and(|at| at <= Instant::now()) && !waits.iter().any(|wait| wait.fired) {
+        if let Some(failure) = self.pulse.and_then(Pulse::failure) {
+            return Err(failure);
+        }
+        let patience = waits.iter().filter_map(Wait::patience).min();
+        let until = [patience, self.pulse.and_then(Pulse::until)].into_iter().flatten().min();
+        let result = poll::wait(waits, until);
+        if cancel.is_some_and(Cancel::is_cancelled) {
+            return Err(error::cancelled());
+        }
+        if patience.is_some_and(|at| at <= Instant::now()) && !waits.iter().any(|wait| wait.fired) {
             return result.and_then(|()| Err(error::timed_out()));
         }
         result
     }
 
-    /// After a plain read that would block.
-    pub(super) fn wait_readable(&self, source: &mut dyn Source) -> io::Result<()> {
+    /// Whether to wait where `source` has nothing yet.
+    pub(super) fn waits_for(&self, source: &mut dyn Source) -> bool {
         match source.piece(&mut Outlets::new(true)) {
+            Piece::Fd { fd, .. } => self.waits(fd),
+            _ => false,
+        }
+    }
+
+    /// After a call that would block.
+    pub(super) fn wait_readable(&self, source: &mut dyn Source) -> Result<(), Box<Stop>> {
+        let waited = match source.piece(&mut Outlets::new(true)) {
+            // The stream's word knows that nothing is left.
+            Piece::Fd { fd, .. } if fd.desc().is_some() => {
+                self.wait(from_mut(&mut wait(fd, What::Readable)))
+            }
             Piece::Fd { fd, .. } => self.wait_for(fd, What::Readable),
             _ => Err(io::ErrorKind::WouldBlock.into()),
-        }
+        };
+        waited.map_err(|error| reading_failed(source, error))
     }
 
     /// After a plain write that would block.
     pub(super) fn wait_writable(&self, handle: Handle<'_>) -> io::Result<()> {
+        if !self.waits(handle) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         self.wait_for(handle, What::Writable)
     }
 
     fn wait_for(&self, handle: Handle<'_>, what: What) -> io::Result<()> {
-        if !self.waits(handle) {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
         let mut wait = wait(handle, what);
-        poll::look(from_mut(&mut wait))?;
+        // What a stream's word says of itself need not be what the call has found.
+        if handle.desc().is_some() && !poll::polls() {
+            poll::look(from_mut(&mut wait))?;
+        }
         if wait.fired { Ok(()) } else { self.wait(from_mut(&mut wait)) }
     }
 
     /// Before a step that may wait for the source: waits here, where a cancel is heard and, on
     /// request, the loss of an outlet's reader. `None` when the source is ready. A step `around` the
     /// chain does not wait for a source, but finds out that it is silent.
+    #[inline(never)]
     pub(super) fn watch(
         &self,
         from: &End<'_>,
@@ -156,8 +199,11 @@ impl Engine<'_> {
         if let Some(turn) = refusal(from, outlets) {
             return Some(turn);
         }
-        let listens = self.options.cancel.is_some() || self.options.watch_outputs;
-        if !listens || (around && !self.silent) {
+        // A stream's calls never wait, so that all of its waits are heard anyway.
+        let deaf = from.handle.desc().is_none();
+        let calls = deaf && (self.options.cancel.is_some() || self.pulse.is_some());
+        let listens = calls || self.options.watch_outputs;
+        if !listens || (around && !(self.silent && self.options.watch_outputs)) {
             return None;
         }
         if matches!(from.kind, Kind::File { .. } | Kind::Null) {
@@ -181,7 +227,7 @@ impl Engine<'_> {
             }
         }
         loop {
-            if let Err(error) = self.ask(&mut waits) {
+            if let Err(error) = self.wait_untried(&mut waits) {
                 let stop = || Turn::Stop(Stop::new(Side::Source, error));
                 return Some(refusal(from, outlets).unwrap_or_else(stop));
             }
@@ -197,7 +243,7 @@ impl Engine<'_> {
     }
 
     /// Waits without having tried anything before.
-    fn ask(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
+    fn wait_untried(&self, waits: &mut [Wait<'_>]) -> io::Result<()> {
         // A wait by poll(2) looks for itself.
         if !poll::polls() {
             poll::look(waits)?;
@@ -215,7 +261,7 @@ fn waits<'a>(sides: &[(Side, &End<'a>, What)]) -> Vec<Wait<'a>> {
 
 /// The side whose stream lets nothing through is to blame, or else the one that the wait has `told` of, or
 /// the first.
-fn stop(sides: &[(Side, &End<'_>, What)], told: Option<usize>, error: io::Error) -> Stop {
+fn stop(sides: &[(Side, &End<'_>, What)], told: Option<usize>, error: io::Error) -> Box<Stop> {
     let refused = sides.iter().position(|(side, end, _)| refused(*side, end.handle));
     let side = sides.get(refused.or(told).unwrap_or(0));
     Stop::new(side.map_or(Side::Source, |(side, ..)| *side), error)
@@ -252,5 +298,6 @@ fn failed(outlets: &[Outlet<'_>], errors: Vec<(usize, io::Error)>) -> Turn {
     for (i, error) in errors {
         outcomes[i].error = Some(error);
     }
-    Turn::Moved(Moved { n: 0, path: Path::ReadWrite, outcomes, pending: Pending::default() })
+    let (path, pending) = (Path::ReadWrite, Pending::default());
+    Turn::Moved(Box::new(Moved { n: 0, path, outcomes, pending }))
 }

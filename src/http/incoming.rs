@@ -136,6 +136,8 @@ impl Incoming {
         let result = self.read_some(wire, buf);
         match &result {
             Ok(_) => self.fault = None,
+            // Nothing was taken, and whoever reads waits by himself.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.direct = true,
             Err(error) => {
                 self.note_failure(error);
                 self.broken |= self.fault().is_none();

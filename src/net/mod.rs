@@ -66,6 +66,7 @@
 
 mod addrs;
 mod backoff;
+mod connection;
 mod datagram;
 mod dial;
 mod listener;

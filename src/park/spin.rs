@@ -40,7 +40,8 @@ pub(super) fn spin(mut ready: impl FnMut() -> bool) -> bool {
 fn alone() -> bool {
     static ALONE: OnceLock<bool> = OnceLock::new();
     *ALONE.get_or_init(|| {
-        cfg!(miri) || thread::available_parallelism().map_or(true, |n| n.get() == 1)
+        cfg!(any(miri, aqueduct_loom, aqueduct_shuttle))
+            || thread::available_parallelism().map_or(true, |n| n.get() == 1)
     })
 }
 

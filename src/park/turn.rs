@@ -1,10 +1,11 @@
 //! Taking turns: a lock in the order of arrival, whose waiters can be told to look again.
 
 use super::{Unparker, park_until};
+use crate::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 const FREE: u8 = 0;
@@ -15,6 +16,7 @@ const QUEUED: u8 = 2;
 /// One holder at a time, first come first served.
 #[derive(Debug)]
 pub(crate) struct Turns {
+    /// Never just stored: each change continues the one before, that of `recheck` too.
     state: AtomicU8,
     queue: Mutex<Queue>,
 }
@@ -46,8 +48,8 @@ impl Turns {
             return Ok(turn);
         }
         let mut queue = self.lock();
-        if self.state.swap(QUEUED, Ordering::AcqRel) == FREE {
-            self.state.store(HELD, Ordering::Relaxed);
+        if self.state.swap(QUEUED, Ordering::Acquire) == FREE {
+            self.state.swap(HELD, Ordering::Relaxed);
             return Ok(Turn(self));
         }
         let ticket = queue.next;
@@ -80,7 +82,7 @@ impl Turns {
     pub(crate) fn recheck(&self) {
         // A change, although of nothing: either it comes before that of whoever queues up, who
         // then sees what is to be checked, or after it, and sees him.
-        if self.state.fetch_or(0, Ordering::AcqRel) == QUEUED {
+        if self.state.fetch_or(0, Ordering::Release) == QUEUED {
             self.lock().waiting.iter().for_each(|(_, waiter)| waiter.unpark());
         }
     }
@@ -100,16 +102,19 @@ impl Drop for Turn<'_> {
         match queue.waiting.pop_front() {
             Some((_, next)) => {
                 let state_now = if queue.waiting.is_empty() { HELD } else { QUEUED };
-                state.store(state_now, Ordering::Release);
+                state.swap(state_now, Ordering::Relaxed);
                 drop(queue);
                 next.unpark();
             }
-            None => state.store(FREE, Ordering::Release),
+            None => {
+                state.swap(FREE, Ordering::Release);
+            }
         }
     }
 }
 
 #[cfg(test)]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
     use crate::error;
@@ -127,6 +132,27 @@ mod tests {
         assert!(turns.try_enter().is_none());
         drop(turn);
         assert!(turns.try_enter().is_some());
+    }
+
+    #[test]
+    fn first_come_first_served() {
+        let turns = Turns::new();
+        let served = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            let turn = turns.try_enter().expect("nobody has it");
+            for number in 0..3 {
+                let (turns, served) = (&turns, &served);
+                scope.spawn(move || {
+                    let _turn = turns.enter(|| Ok(None)).unwrap();
+                    served.lock().unwrap().push(number);
+                });
+                while turns.lock().waiting.len() <= number {
+                    thread::yield_now();
+                }
+            }
+            drop(turn);
+        });
+        assert_eq!(served.into_inner().unwrap(), [0, 1, 2]);
     }
 
     #[test]
@@ -149,3 +175,6 @@ mod tests {
         assert_eq!(done.into_inner(), 4 * rounds);
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

@@ -10,6 +10,8 @@ use super::epoll::Epoll;
     target_os = "openbsd"
 ))]
 use super::kqueue::Kqueue;
+#[cfg(all(test, aqueduct_shuttle))]
+use super::model::Model;
 use super::poll::Poll;
 use super::select::Select;
 #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -118,6 +120,8 @@ impl fmt::Display for Backend {
 /// The backend in use.
 #[derive(Debug)]
 pub(crate) enum Driver {
+    #[cfg(all(test, aqueduct_shuttle))]
+    Model(Model),
     #[cfg(any(target_os = "linux", target_os = "android"))]
     Epoll(Epoll),
     #[cfg(any(
@@ -139,6 +143,8 @@ pub(crate) enum Driver {
 macro_rules! ask {
     ($driver:expr, $backend:ident => $what:expr) => {
         match $driver {
+            #[cfg(all(test, aqueduct_shuttle))]
+            Driver::Model($backend) => $what,
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Driver::Epoll($backend) => $what,
             #[cfg(any(
@@ -162,6 +168,10 @@ macro_rules! ask {
 impl Driver {
     /// `choice`, or what the environment asks for, or the system's best.
     pub(super) fn new(choice: Option<Backend>) -> io::Result<Self> {
+        #[cfg(all(test, aqueduct_shuttle))]
+        if choice.is_none() {
+            return Netpoll::init().map(Self::Model);
+        }
         match choice.map_or_else(Backend::chosen, Ok)? {
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Backend::Epoll => Netpoll::init().map(Self::Epoll),
@@ -188,6 +198,8 @@ impl Driver {
 
     pub(super) fn kind(&self) -> Backend {
         match self {
+            #[cfg(all(test, aqueduct_shuttle))]
+            Self::Model(_) => HERE[0],
             #[cfg(any(target_os = "linux", target_os = "android"))]
             Self::Epoll(_) => Backend::Epoll,
             #[cfg(any(

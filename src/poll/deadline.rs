@@ -1,10 +1,7 @@
 //! A point in time that can be moved while somebody waits for it.
 
-#[cfg(all(test, aqueduct_loom))]
-use loom::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 use std::sync::OnceLock;
-#[cfg(not(all(test, aqueduct_loom)))]
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// No deadline.
@@ -94,5 +91,21 @@ mod tests {
             deadline.set(Some(far));
             assert!(deadline.get().is_none_or(|at| at > Instant::now()));
         }
+    }
+
+    #[test]
+    fn a_timeout_starts_with_each_call_and_the_longest_never_ends() {
+        let timeout = Timeout::none();
+        assert_eq!(timeout.starting_now(), None);
+        let hour = Duration::from_secs(3600);
+        timeout.set(Some(hour));
+        let before = Instant::now();
+        assert!(timeout.starting_now().is_some_and(|at| at >= before + hour));
+        timeout.set(Some(Duration::ZERO));
+        assert!(timeout.starting_now().is_some(), "that is no wait at all, not one for ever");
+        timeout.set(Some(Duration::MAX));
+        assert!(timeout.starting_now().is_none_or(|at| at > Instant::now() + hour));
+        timeout.set(None);
+        assert_eq!(timeout.starting_now(), None);
     }
 }

@@ -1,11 +1,12 @@
 //! The backend on Linux: epoll(7).
 
 use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread_local;
 use crate::sys::epoll::{Epoll as Instance, Flags, Happened};
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, RawFd};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// The key of the descriptor that ends waits.
@@ -53,8 +54,9 @@ impl Netpoll for Epoll {
         let mut woken = false;
         for event in &buffer {
             if event.data.u64() == WAKE {
-                // Before whoever was woken looks why: a wake after this one counts anew.
-                self.woken.store(false, Ordering::SeqCst);
+                // Before whoever was woken looks why: a wake after this one counts anew, and what
+                // was done before the others is seen.
+                self.woken.swap(false, Ordering::Acquire);
                 woken = true;
             } else {
                 list.push(happening(event));
@@ -65,7 +67,7 @@ impl Netpoll for Epoll {
     }
 
     fn wake(&self) {
-        if !self.woken.swap(true, Ordering::SeqCst) {
+        if !self.woken.swap(true, Ordering::Release) {
             self.instance.signal();
         }
     }
@@ -81,7 +83,9 @@ impl Netpoll for Epoll {
 
 fn flags(what: Interest, mode: Mode) -> Flags {
     let mut flags = Flags::empty();
-    flags.set(Flags::IN | Flags::RDHUP | Flags::PRI, what.readable);
+    flags.set(Flags::IN | Flags::RDHUP, what.readable);
+    // Miri does not know it.
+    flags.set(Flags::PRI, what.readable && !cfg!(miri));
     flags.set(Flags::OUT, what.writable);
     flags.set(Flags::ET, mode == Mode::Edge);
     flags
@@ -98,3 +102,6 @@ fn happening(event: &Happened) -> Happening {
         hung_up: flags.intersects(Flags::RDHUP | Flags::PRI | failed),
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

@@ -3,6 +3,7 @@
 use super::registry::{Desc, Registry};
 use super::{Interest, Mode};
 use crate::park::{DEAF, Unparker, park_until};
+use crate::sync::thread_local;
 use crate::sys::{self, Watch};
 use std::cell::RefCell;
 use std::io;

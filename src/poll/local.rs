@@ -4,13 +4,13 @@ use super::here::{self, Entered};
 use super::registry::Registry;
 use super::{Backend, Happening};
 use crate::park::{Hook, Installed, Unparker, install};
+use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sys::{self, Watch};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
@@ -122,8 +122,10 @@ impl Inner {
     fn poll(&self, until: Option<Instant>) -> io::Result<()> {
         let mut list = self.scratch.take();
         // Whoever is woken by an event is this thread, most of all, and it is awake then.
-        // A permit left meanwhile is for this sleep, which ends.
-        let awake = || self.bell.state.store(RUNNING, Ordering::SeqCst);
+        // A permit left meanwhile is for this sleep, which ends: it is taken, not overwritten.
+        let awake = || {
+            self.bell.state.swap(RUNNING, Ordering::Acquire);
+        };
         let result = self.registry.turn(until, &mut list, awake);
         self.scratch.set(list);
         result
@@ -177,3 +179,6 @@ impl Wake for Bell {
         }
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

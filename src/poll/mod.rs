@@ -29,6 +29,8 @@ mod here;
 mod kqueue;
 mod level;
 mod local;
+#[cfg(all(test, aqueduct_shuttle))]
+mod model;
 #[expect(clippy::module_inception, reason = "the name of the system call")]
 mod poll;
 mod poller;

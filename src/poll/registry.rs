@@ -2,11 +2,12 @@
 
 use super::backend::Driver;
 use super::{Backend, Happening, Interest, Key, Mode, Side};
+use crate::sync::atomic::{AtomicPtr, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::io::{self, ErrorKind};
 use std::os::fd::BorrowedFd;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
 
 /// What the poller knows of a stream. It lies with the stream and is shared with the registry
@@ -34,7 +35,7 @@ enum Home {
 impl Desc {
     pub(crate) fn new() -> Arc<Self> {
         let (read, write) = (Side::new(), Side::new());
-        let (home, address) = (Mutex::new(Home::None), AtomicPtr::default());
+        let (home, address) = (Mutex::new(Home::None), AtomicPtr::new(ptr::null_mut()));
         Arc::new(Self { read, write, home, address })
     }
 
@@ -269,8 +270,11 @@ fn key(index: u32, generation: u32) -> Key {
 }
 
 #[cfg(test)]
+#[cfg(not(aqueduct_loom))]
 mod tests {
     use super::*;
+    #[cfg(target_os = "linux")]
+    use std::os::fd::AsFd;
 
     #[test]
     fn an_event_of_a_former_generation_reaches_nobody() {
@@ -287,4 +291,70 @@ mod tests {
         drop(second);
         assert!(slots.get(new).is_none());
     }
+
+    #[test]
+    fn no_key_is_that_of_a_wake_and_generations_begin_again() {
+        assert!(key(u32::MAX, GENERATIONS) < Key::MAX);
+        let mut slots = Slots::default();
+        let desc = Desc::new();
+        let first = slots.insert(Arc::downgrade(&desc));
+        slots.list[0].generation = GENERATIONS;
+        slots.remove(first);
+        assert_eq!(slots.list[0].generation, GENERATIONS, "it is not the slot of that key");
+        slots.remove(key(0, GENERATIONS));
+        assert_eq!(slots.insert(Arc::downgrade(&desc)), first);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_stream_lives_where_it_first_settled_until_it_leaves_or_is_sent_away() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let fd = reader.as_fd();
+        let [one, two] = [(); 2].map(|()| Registry::new(None, false).unwrap());
+        let desc = Desc::new();
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap());
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap() && desc.lives_at(&one));
+        assert!(!desc.settle(fd, &two, Interest::BOTH).unwrap() && !desc.lives_at(&two));
+        desc.leave(fd);
+        assert!(desc.settle(fd, &two, Interest::BOTH).unwrap());
+        two.evict();
+        assert!(!desc.lives_at(&two));
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap(), "it had left");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_descriptor_has_one_stream_at_a_backend() {
+        let (reader, _writer) = io::pipe().unwrap();
+        let registry = Registry::new(None, false).unwrap();
+        let (first, second) = (Desc::new(), Desc::new());
+        assert!(first.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap());
+        assert!(!second.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap());
+        first.leave(reader.as_fd());
+        assert!(
+            !second.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap(),
+            "nowhere is for good"
+        );
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn an_event_reaches_the_stream_and_says_what_happened() {
+        let (reader, writer) = io::pipe().unwrap();
+        let registry = Registry::new(None, false).unwrap();
+        let desc = Desc::new();
+        desc.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap();
+        let _ = desc.read.word().drained(desc.read.begin().unwrap().seen);
+        let turn = || registry.turn(Some(Instant::now()), &mut Vec::new(), || {}).unwrap();
+        turn();
+        assert!(!desc.read.begin().unwrap().seen.is_ready());
+        drop(writer);
+        turn();
+        let seen = desc.read.begin().unwrap().seen;
+        assert!(seen.is_ready() && seen.is_hung_up());
+        desc.leave(reader.as_fd());
+    }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

@@ -4,8 +4,10 @@ use super::deadline::{Deadline, Timeout};
 use super::word::{State, Word};
 use crate::error;
 use crate::park::{Turn, Turns, Unparker};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// See the [module](self). Whoever waits for an event has the direction to himself: callers
@@ -16,6 +18,8 @@ pub(crate) struct Side {
     deadline: Deadline,
     pub(crate) timeout: Timeout,
     turns: Turns,
+    /// Calls answer `WouldBlock` where they would wait.
+    hasty: AtomicBool,
     /// The place of the waiter. It is filled before `WAITING` is set, so that whoever takes
     /// `WAITING` out finds somebody there: this waiter or, after it has gone, a later one, who is
     /// woken for nothing then, as every wait may be.
@@ -36,6 +40,7 @@ impl Side {
             deadline: Deadline::none(),
             timeout: Timeout::none(),
             turns: Turns::new(),
+            hasty: AtomicBool::new(false),
             waiter: Mutex::new(None),
         }
     }
@@ -89,6 +94,19 @@ impl Side {
     /// Takes the direction if nobody has it.
     pub(crate) fn try_enter(&self) -> Option<Turn<'_>> {
         self.turns.try_enter()
+    }
+
+    /// While `f` runs, calls of this side answer `WouldBlock` where they would wait. For who owns the
+    /// direction and waits for it himself, with less in his hands. They are always tried, since a wait by
+    /// poll(2) leaves no event in the word.
+    pub(crate) fn hastily<T>(&self, f: impl FnOnce() -> T) -> T {
+        self.hasty.store(true, Ordering::Relaxed);
+        let _patient = Patient(&self.hasty);
+        f()
+    }
+
+    pub(crate) fn is_hasty(&self) -> bool {
+        self.hasty.load(Ordering::Relaxed)
     }
 
     /// Sets or clears the deadline, for a wait under way too.
@@ -154,6 +172,14 @@ impl Side {
     }
 }
 
+struct Patient<'a>(&'a AtomicBool);
+
+impl Drop for Patient<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 #[cfg(not(aqueduct_loom))]
 mod tests {
@@ -162,6 +188,7 @@ mod tests {
     use std::sync::Arc;
     use std::task::{Wake, Waker};
     use std::thread;
+    use std::time::Duration;
 
     #[test]
     fn who_has_waited_is_let_go() {
@@ -193,5 +220,46 @@ mod tests {
             assert_eq!(queued.join().unwrap().kind(), ErrorKind::TimedOut);
         });
         assert!(!side.park(dry, &Unparker::current()), "parked past its deadline");
+    }
+
+    #[test]
+    fn what_has_ended_refuses_whoever_comes() {
+        let side = Side::new();
+        side.set_deadline(Some(Instant::now()));
+        assert_eq!(side.begin().unwrap_err().kind(), ErrorKind::TimedOut);
+        assert_eq!(side.refuse().unwrap_err().kind(), ErrorKind::TimedOut);
+        side.set_deadline(None);
+        assert_eq!(side.begin().unwrap().deadline, None);
+        side.close();
+        side.set_deadline(Some(Instant::now()));
+        assert_eq!(side.begin().unwrap_err().kind(), ErrorKind::NotConnected);
+        assert_eq!(side.refuse().unwrap_err().kind(), ErrorKind::NotConnected);
+    }
+
+    #[test]
+    fn a_queue_is_left_at_the_nearest_of_the_deadlines() {
+        let side = Side::new();
+        let turn = side.try_enter().unwrap();
+        let now = Instant::now();
+        assert_eq!(side.enter(Some(now)).unwrap_err().kind(), ErrorKind::TimedOut);
+        side.set_deadline(Some(now + Duration::from_millis(1)));
+        let patient = Some(now + Duration::from_secs(3600));
+        assert_eq!(side.enter(patient).unwrap_err().kind(), ErrorKind::TimedOut);
+        drop(turn);
+        assert!(side.enter(Some(now)).is_ok(), "nobody has to wait");
+    }
+
+    #[test]
+    fn a_waiter_that_has_gone_is_not_in_the_way() {
+        let side = Side::new();
+        let dry = side.word().drained(side.begin().unwrap().seen).expect("nothing came");
+        assert!(side.park(dry, &Unparker::current()));
+        assert!(!side.park(dry, &Unparker::current()), "one at a time");
+        side.unpark();
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(side.park(dry, &Unparker::current())));
+        });
+        side.ready(false);
+        assert!(side.begin().unwrap().seen.is_ready());
     }
 }

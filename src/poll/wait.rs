@@ -281,3 +281,6 @@ mod tests {
         }
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;

@@ -25,10 +25,7 @@
 //! deadline store followed by "wake somebody if he is parked" does lose wakes: the store may still be
 //! unseen when the waiter looks, and the waiter still unseen when the setter looks.)
 
-#[cfg(all(test, aqueduct_loom))]
-use loom::sync::atomic::{AtomicU64, Ordering};
-#[cfg(not(all(test, aqueduct_loom)))]
-use std::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::atomic::{AtomicU64, Ordering};
 
 const READY: u64 = 1 << 0;
 const HUP: u64 = 1 << 1;

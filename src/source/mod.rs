@@ -40,6 +40,7 @@
 //!
 //! Apart from all that, [`Deadlines`] is there for code that is generic over connections.
 
+mod connection;
 mod deadlines;
 #[cfg(test)]
 pub(crate) mod drive;
@@ -47,6 +48,7 @@ mod foreign;
 mod outlets;
 mod std;
 
+pub use self::connection::{Connection, Finish};
 pub use self::deadlines::Deadlines;
 pub(crate) use self::outlets::Outcome;
 pub use self::outlets::{Handle, Outcomes, Outlet, Outlets, Piece};

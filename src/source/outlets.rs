@@ -74,7 +74,8 @@ impl AsFd for Handle<'_> {
 pub enum Piece<'a> {
     /// They are these, already in memory. Not empty, unless the source has ended.
     Buffered(&'a [u8]),
-    /// They are the next bytes of this descriptor.
+    /// They are the next bytes of this descriptor. `read` may then answer `WouldBlock` where the
+    /// descriptor has none, even if it is that of a stream: the copy waits, and calls it again.
     Fd {
         /// The descriptor.
         fd: Handle<'a>,

@@ -218,13 +218,16 @@ impl<T: AsFd> Inner<T> {
             let mut round = side.begin()?;
             // Where the wait was by poll(2) no event need have come.
             let fired = std::mem::take(&mut wait.fired);
-            if round.seen.is_ready() || fired || !keeps(&self.desc) {
+            if round.seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc) {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => return done.map(|done| (done, round.seen)),
                 }
                 let Some(dry) = side.word().drained(round.seen) else { continue };
                 round.seen = dry;
+            }
+            if side.is_hasty() {
+                return Err(ErrorKind::WouldBlock.into());
             }
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());

@@ -130,6 +130,12 @@ impl<T: AsFd> Stream<T> {
         halves::split(self.inner)
     }
 
+    /// Both halves, for a caller who gives them up before anybody else uses the stream.
+    #[expect(clippy::needless_pass_by_ref_mut, reason = "the borrow keeps others from it")]
+    pub(crate) fn lend(&mut self) -> (ReadHalf<T>, WriteHalf<T>) {
+        halves::split(Arc::clone(&self.inner))
+    }
+
     /// A handle that sets deadlines and closes from elsewhere, while the stream is lent out.
     #[must_use]
     pub fn control(&self) -> Control {
@@ -300,3 +306,8 @@ impl<T: AsFd> fmt::Debug for Stream<T> {
         f.debug_tuple("Stream").field(&self.as_fd()).finish()
     }
 }
+
+#[cfg(all(test, aqueduct_loom))]
+mod loom_models;
+#[cfg(all(test, not(aqueduct_loom), target_os = "linux"))]
+mod tests;

@@ -85,6 +85,7 @@ pub(super) struct Edge(OwnedFd);
 impl Edge {
     pub(super) fn new(fd: BorrowedFd<'_>, want: PollFlags) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        // The flags are those of poll(2), whose bits are an i16 for libc and a u16 for the kernel.
         let flags = EventFlags::from_bits_truncate(want.bits() as u32) | EventFlags::ET;
         epoll::add(&epoll, fd, EventData::new_u64(0), flags)?;
         Ok(Self(epoll))
@@ -94,7 +95,6 @@ impl Edge {
     pub(super) fn news(&self) -> io::Result<PollFlags> {
         let mut list = Vec::with_capacity(1);
         epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut list), Some(&NOW))?;
-        // The flags are those of poll(2), in more bits.
         let flags = list.first().map_or(EventFlags::empty(), |event: &Happened| event.flags);
         Ok(PollFlags::from_bits_truncate(flags.bits() as _))
     }

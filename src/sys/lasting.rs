@@ -4,8 +4,7 @@
 //! that the kernel gives back, what routers had to say. Who asked again as soon as a call would
 //! block would ask for ever. So of such a socket only what is new counts, edge by edge.
 
-use super::Event;
-use super::imp::Edge;
+use super::imp::{Edge, Event};
 use super::wait::{Watch, ask, until};
 use rustix::event::PollFlags;
 use rustix::net::sockopt;

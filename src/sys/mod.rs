@@ -18,9 +18,10 @@ mod faults {
 
 #[cfg_attr(any(target_os = "linux", target_os = "android"), path = "linux.rs")]
 #[cfg_attr(not(any(target_os = "linux", target_os = "android")), path = "other.rs")]
+#[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
 mod imp;
 
-#[cfg(any(target_os = "linux", target_os = "android"))]
+#[cfg(all(not(all(test, aqueduct_loom)), any(target_os = "linux", target_os = "android")))]
 pub(crate) mod epoll;
 mod errno;
 mod kind;
@@ -35,6 +36,8 @@ pub(crate) mod kqueue;
 mod lasting;
 pub(crate) mod level;
 pub(crate) mod memory;
+#[cfg(all(test, aqueduct_loom))]
+pub(crate) mod model;
 pub(crate) mod net;
 mod nowait;
 pub(crate) mod overflow;
@@ -42,14 +45,15 @@ pub(crate) mod overflow;
 pub(crate) mod signal;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod uring;
+#[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
 mod wait;
 
 pub(crate) use self::errno::{
     Verdict, is_connections_own, is_files_own, is_shortage, verdict, verdict_on_range,
 };
 pub(crate) use self::imp::{
-    Event, answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size,
-    splice, tee,
+    answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size, splice,
+    tee,
 };
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) use self::kind::is_device;
@@ -65,7 +69,15 @@ pub(crate) use self::kind::{
     Identity, Kind, Manner, appends, is_always_ready, manner, never_waits,
 };
 pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
-pub(crate) use self::wait::{Watch, look, poll, poll_with};
+pub(crate) use self::wait::Watch;
+
+#[cfg(all(test, aqueduct_loom))]
+pub(crate) use self::model::{Event, epoll, look, poll, poll_with};
+#[cfg(not(all(test, aqueduct_loom)))]
+pub(crate) use self::{
+    imp::Event,
+    wait::{look, poll, poll_with},
+};
 
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};

@@ -22,7 +22,7 @@ pub(crate) struct Bounds {
     pub(crate) name: Cell<*const str>,
 }
 
-thread_local! {
+crate::sync::thread_local! {
     // No initialiser and no destructor: the handler may look at it at any time.
     static BOUNDS: Cell<*const Bounds> = const { Cell::new(ptr::null()) };
 }
@@ -33,7 +33,7 @@ thread_local! {
 ///
 /// `bounds` stay where they are until that is taken back.
 pub(crate) unsafe fn on(bounds: *const Bounds) -> *const Bounds {
-    BOUNDS.replace(bounds)
+    BOUNDS.with(|place| place.replace(bounds))
 }
 
 /// Another task runs on the stack now.
@@ -42,7 +42,7 @@ pub(crate) unsafe fn on(bounds: *const Bounds) -> *const Bounds {
 ///
 /// Its name is there until the next one is told.
 pub(crate) unsafe fn rename(name: *const str) {
-    let bounds = BOUNDS.get();
+    let bounds = BOUNDS.with(Cell::get);
     if !bounds.is_null() {
         // SAFETY: whoever called `on` keeps it there.
         unsafe { (*bounds).name.set(name) };
@@ -112,7 +112,7 @@ extern "C" fn handler(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut l
     // SAFETY: the system passes a valid description of the fault.
     let at = unsafe { (*info).si_addr() } as usize;
     // SAFETY: it is null, or whoever called `on` keeps it there.
-    let bounds = unsafe { BOUNDS.get().as_ref() };
+    let bounds = unsafe { BOUNDS.with(Cell::get).as_ref() };
     if let Some(bounds) = bounds.filter(|it| it.guard.0 <= at && at < it.guard.1) {
         // SAFETY: the task is on its stack at this very moment, so its name is there.
         let name = unsafe { &*bounds.name.get() };

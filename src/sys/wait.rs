@@ -1,7 +1,7 @@
 //! Waiting for descriptors by poll(2), which knows every kind of them.
 
-use super::imp::Edge;
-use super::{Event, lasting};
+use super::imp::{Edge, Event};
+use super::lasting;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

@@ -5,10 +5,7 @@
 //! rings sees the worker asleep and wakes it, or the worker sees the ring and does not fall asleep.
 //! Of all who ring during a sleep, the first alone wakes.
 
-#[cfg(all(test, aqueduct_loom))]
-use loom::sync::atomic::{AtomicU8, Ordering};
-#[cfg(not(all(test, aqueduct_loom)))]
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicU8, Ordering};
 
 /// The worker is at work and has no news.
 const WORKING: u8 = 0;

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "who suspends finds its coroutine by a pointer")]
 
 use super::stack::{HEADER, Stack};
+use crate::sync::thread_local;
 use crate::sys::overflow::{self, Bounds};
 use corosensei::{Coroutine, Yielder};
 use std::cell::Cell;
@@ -31,7 +32,7 @@ impl Carrier {
     pub(super) fn new(stack: Stack, body: impl FnOnce() + 'static) -> Self {
         let (place, bounds) = (stack.header().cast(), stack.bounds());
         let coroutine = Coroutine::with_stack(stack, move |yielder, ()| {
-            YIELDER.set(yielder);
+            set(yielder);
             body();
         });
         // SAFETY: the header is aligned, large enough, and ours alone, as long as there is the stack.
@@ -65,13 +66,17 @@ impl Drop for Carrier {
 
 /// Stops the carrier that is running. It returns when it is resumed.
 pub(super) fn suspend() {
-    let yielder = YIELDER.get();
+    let yielder = YIELDER.with(Cell::get);
     assert!(!yielder.is_null(), "only what runs on a carrier can be suspended");
     // SAFETY: the pointer was set by the carrier that runs now, either when it started or below,
     // after its last resume, since every other one that ran meanwhile has suspended or ended. The
     // yielder lies on its stack as long as it has not ended.
     unsafe { (*yielder).suspend(()) };
-    YIELDER.set(yielder);
+    set(yielder);
+}
+
+fn set(yielder: *const Yielder<(), ()>) {
+    YIELDER.with(|place| place.set(yielder));
 }
 
 /// Runs `f`, which does not unwind, as the task of this name.

@@ -68,6 +68,8 @@ mod cold;
 mod ending;
 mod job;
 mod join;
+#[cfg(all(test, aqueduct_shuttle))]
+pub(crate) mod models;
 mod office;
 mod permit;
 mod pool;

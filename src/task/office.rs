@@ -4,11 +4,12 @@ use super::bell::Bell;
 use super::job::Run;
 use super::worker;
 use crate::poll::Registry;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::fmt;
 use std::io;
 use std::mem;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 
 /// News for a worker.
 pub(super) enum Post {

@@ -3,10 +3,7 @@
 //! Only the task stops itself, and whoever makes the change from stopped to woken has it run. So it
 //! is in its worker's queue once at most, and never after its end.
 
-#[cfg(all(test, aqueduct_loom))]
-use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-#[cfg(not(all(test, aqueduct_loom)))]
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use crate::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// It runs, or waits to be run, and nobody has woken it.
 const RUNNING: u8 = 0;

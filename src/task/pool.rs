@@ -7,11 +7,11 @@ use super::worker::{self, Worker};
 use crate::error;
 use crate::park::Unparker;
 use crate::poll::{Backend, Registry};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crate::sync::thread;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 use std::time::Instant;
 
 /// A function of more bytes is kept apart from its job.
@@ -29,7 +29,7 @@ pub(super) struct Pool {
 /// What the thread of this number does. How many tasks it leaves.
 fn work(number: usize, pool: Arc<Pool>) -> usize {
     match worker::begin(number, Arc::clone(&pool)) {
-        Ok(at_work) => at_work.worker.serve(),
+        Ok(at_work) => at_work.finish(),
         Err(_) => {
             // Who comes is told that nobody works here.
             worker::refuse_all(&pool.offices[number]);
@@ -78,6 +78,7 @@ impl Pool {
             let attendance = self.ending.attend();
             let thread = thread::Builder::new().name(format!("{name}-{number}"));
             thread.spawn(move || {
+                // What comes after it is dropped before it tells of the end.
                 let mut attendance = attendance;
                 attendance.left = work(number, pool);
             })?;

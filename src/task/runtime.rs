@@ -105,9 +105,9 @@ impl Builder {
         let at_work = at_work.inspect_err(|_| pool.stop(Some(Instant::now())))?;
         let result = catch_unwind(AssertUnwindSafe(f));
         pool.stop(Instant::now().checked_add(self.patience));
-        let left = at_work.worker.serve() + pool.join();
-        drop(at_work);
-        report(left);
+        // The others are waited for by a thread that is no worker any more: its streams, which nobody
+        // polls, move on.
+        report(at_work.finish() + pool.join());
         Ok(result.unwrap_or_else(|payload| resume_unwind(payload)))
     }
 

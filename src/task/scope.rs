@@ -6,12 +6,12 @@ use super::join::{JoinError, JoinHandle};
 use super::{runtime, worker};
 use crate::error;
 use crate::park::{Unparker, park_until};
+use crate::sync::{Mutex, MutexGuard, thread};
 use std::fmt;
 use std::marker::PhantomData;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, PoisonError};
 
 /// A place to spawn tasks that borrow from outside; see [`scope`].
 pub struct Scope<'scope, 'env: 'scope> {
@@ -29,6 +29,8 @@ struct Shared(Mutex<State>);
 #[derive(Default)]
 struct State {
     running: usize,
+    /// Those that come now are cancelled as well.
+    cancelled: bool,
     /// A task has panicked, and nobody has asked for its result.
     panicked: bool,
     /// The end of the scope waits.
@@ -93,6 +95,8 @@ where
 
 impl<'scope> Scope<'scope, '_> {
     /// Starts a task, which ends before the scope does. The handle need not be kept.
+    // The caller is about to wait, and this should not lie on its stack.
+    #[inline(never)]
     pub fn spawn<F, T>(&'scope self, f: F) -> ScopedJoinHandle<'scope, T>
     where
         F: FnOnce() -> T + Send + 'scope,
@@ -163,6 +167,9 @@ impl Drop for Ended {
 
 impl State {
     fn remember(&mut self, handle: JoinHandle<()>) {
+        if self.cancelled {
+            handle.cancel();
+        }
         if self.handles.len() > 2 * self.running + 64 {
             self.handles.retain(|handle| !handle.is_finished());
         }
@@ -177,14 +184,18 @@ impl Shared {
 
     /// Waits for all tasks, whatever happens; whether one has panicked unheard.
     fn join(&self) -> bool {
-        let mut told = false;
         loop {
             let mut state = self.state();
             if state.running == 0 {
-                return state.panicked;
+                // Before the panic that may follow: who unwinds takes no locks.
+                let handles = mem::take(&mut state.handles);
+                let panicked = state.panicked;
+                drop(state);
+                drop(handles);
+                return panicked;
             }
             state.joiner = Some(Unparker::current());
-            if super::is_cancelled() && !mem::replace(&mut told, true) {
+            if super::is_cancelled() && !mem::replace(&mut state.cancelled, true) {
                 state.handles.iter().for_each(JoinHandle::cancel);
             }
             drop(state);

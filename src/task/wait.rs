@@ -2,11 +2,11 @@
 
 use super::worker;
 use crate::park::{Unparker, park_until};
+use crate::sync::thread;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// Waits for `duration`: never less, and on a plain thread too.

@@ -10,6 +10,7 @@ use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
 use crate::poll::{self, Entered, Happening, Registry};
+use crate::sync::{thread, thread_local};
 use crate::sys::Watch;
 use crate::sys::overflow::{self, SignalStack};
 use std::cell::{Cell, RefCell};
@@ -18,7 +19,6 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
-use std::thread;
 use std::time::{Duration, Instant};
 
 /// The place of what the thread was doing before it became a worker. It runs on the thread's
@@ -127,9 +127,17 @@ pub(super) fn begin(number: usize, pool: Arc<Pool>) -> io::Result<AtWork> {
     Ok(AtWork { worker, _here: here, _hook: hook, _signals: signals })
 }
 
+impl AtWork {
+    /// Works until the pool was stopped and its patience, or the work, has ended. Returns how many
+    /// tasks are left as they are, for ever.
+    pub(super) fn finish(self) -> usize {
+        self.worker.serve();
+        self.worker.leave()
+    }
+}
+
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.worker.leave();
         let _ = HERE.try_with(RefCell::take);
     }
 }
@@ -137,6 +145,10 @@ impl Drop for AtWork {
 impl Worker {
     /// Takes in a new task.
     pub(super) fn admit(&self, job: Arc<dyn Run>) {
+        // Whoever left it here had not heard of the end.
+        if self.stopped.get() {
+            job.core().cancel();
+        }
         self.office.count(true);
         let place = self.table.borrow_mut().insert(job);
         self.queue.borrow_mut().push_back(place);
@@ -164,14 +176,15 @@ impl Worker {
     }
 
     /// Waits, as the root, until the pool was stopped and all tasks have ended, or the pool's
-    /// patience has. Returns how many tasks are left.
-    pub(super) fn serve(&self) -> usize {
+    /// patience has.
+    fn serve(&self) {
         loop {
-            let left = self.office.load();
-            let deadline = self.pool.deadline();
-            if self.stopped.get() && (left == 0 || deadline.is_some_and(|at| at <= Instant::now()))
-            {
-                return left;
+            let mut deadline = None;
+            if self.stopped.get() {
+                deadline = self.pool.deadline();
+                if self.office.load() == 0 || deadline.is_some_and(|at| at <= Instant::now()) {
+                    return;
+                }
             }
             // It fails only where it must not wait, and the root is not there.
             let _ = self.park(deadline, true);
@@ -267,7 +280,8 @@ impl Worker {
         if place == ROOT { self.drive() } else { suspend() }
     }
 
-    /// Runs tasks until it is the root's turn.
+    /// Runs tasks until it is the root's turn. Kept apart from what lies on the stacks of those that wait.
+    #[inline(never)]
     fn drive(&self) {
         self.current.set(NOBODY);
         loop {
@@ -354,19 +368,24 @@ impl Worker {
         let mut queue = self.queue.borrow_mut();
         let Some(&next) = queue.front() else { return false };
         let fresh = next != ROOT && self.table.borrow().get(next).carrier.is_none();
-        if !fresh || self.closing.get() || self.office.has_news() || self.count() == 0 {
+        if !fresh || self.closing.get() || self.office.has_news() || self.is_due() {
             return false;
         }
         queue.pop_front();
+        self.count();
         self.current.set(next);
         park::refill();
         true
     }
 
-    fn count(&self) -> u32 {
-        let turn = (self.turns.get() + 1) % GLANCE;
-        self.turns.set(turn);
-        turn
+    /// Counts a turn.
+    fn count(&self) {
+        self.turns.set((self.turns.get() + 1) % GLANCE);
+    }
+
+    /// Whether it is time for a look at the clock, which `keep_house` takes.
+    fn is_due(&self) -> bool {
+        self.turns.get() == GLANCE - 1
     }
 
     /// What has to be done however busy the worker is.
@@ -374,7 +393,9 @@ impl Worker {
         if self.office.has_news() {
             self.collect();
         }
-        if self.count() == 0 {
+        let due = self.is_due();
+        self.count();
+        if due {
             let now = Instant::now();
             self.fire(now);
             if now.saturating_duration_since(self.polled.get()) > POLL {
@@ -453,10 +474,11 @@ impl Worker {
         self.list.set(list);
     }
 
-    /// The end of the worker: those who have not ended are left as they are.
-    fn leave(&self) {
-        refuse_all(&self.office);
+    /// The end of the worker: those who have begun and not ended are left as they are. Returns how
+    /// many.
+    fn leave(&self) -> usize {
         self.current.set(NOBODY);
+        refuse_all(&self.office);
         self.closing.set(true);
         for carrier in self.idle.take() {
             end(self, carrier);
@@ -465,6 +487,7 @@ impl Worker {
         begun.iter().for_each(|job| job.abandon(error::left_by_runtime()));
         others.iter().for_each(|job| job.refuse(error::no_runtime()));
         self.registry.evict();
+        begun.len()
     }
 }
 

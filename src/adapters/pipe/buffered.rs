@@ -8,9 +8,10 @@ use super::gate::{Gate, Side, State, lock};
 use super::limits::Apart;
 use crate::error;
 use crate::park::spin_until;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Mutex, MutexGuard};
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 
 pub(super) struct Buffered {
     gate: Gate<Vec<u8>, Arc<Apart>>,

@@ -4,10 +4,10 @@ use super::failure::Failure;
 use super::limits::{Limit, Place};
 use crate::error;
 use crate::park::{Unparker, park_until};
+use crate::sync::{Mutex, MutexGuard, thread};
 use std::collections::VecDeque;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::PoisonError;
 use std::time::Instant;
 
 /// One lock over the ends of a pipe and what lies between them.

@@ -13,9 +13,9 @@ use super::gate::{Gate, Side, State};
 use super::limits::{Limit, Limits};
 use crate::error;
 use crate::park::Unparker;
+use crate::sync::MutexGuard;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::ptr::NonNull;
-use std::sync::MutexGuard;
 
 /// What the ends of a rendezvous have left for each other. It lies on the stack of who has left it,
 /// which costs a pipe that waits no room of its own.

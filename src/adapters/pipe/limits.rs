@@ -3,9 +3,9 @@
 use super::gate::Side;
 use crate::error;
 use crate::poll::Deadline;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 /// Those of both ends.

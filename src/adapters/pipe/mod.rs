@@ -41,6 +41,8 @@ mod failure;
 mod gate;
 mod lend;
 mod limits;
+#[cfg(all(test, aqueduct_shuttle))]
+mod models;
 mod reader;
 mod rendezvous;
 #[cfg(test)]

@@ -6,9 +6,10 @@ use super::limits::{Apart, Place};
 use super::{Channel, Control};
 use crate::park;
 use crate::source::{Outcomes, Outlets, Piece, Source};
+use crate::sync::Mutex;
 use std::fmt;
 use std::io::{self, BufRead, IoSliceMut, Read};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 /// What [`fill_buf`](BufRead::fill_buf) fetches from a rendezvous at most.

@@ -4,7 +4,7 @@ use super::gate::Side;
 use super::{Channel, Control};
 use crate::error;
 use crate::park;
-use crate::source::{Outlet, Outlets, Sink};
+use crate::source::{Finish, Outlet, Outlets, Sink};
 use std::fmt;
 use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
@@ -121,6 +121,14 @@ impl Sink for Writer {
 impl Sink for &Writer {
     fn outlets<'a>(&'a mut self, out: &mut Outlets<'a>) {
         out.push(Outlet::opaque(self));
+    }
+}
+
+/// Closes the writer.
+impl Finish for Writer {
+    fn finish(&mut self) -> io::Result<()> {
+        self.close();
+        Ok(())
     }
 }
 
