@@ -146,10 +146,35 @@ pub(crate) fn lookup_panicked() -> io::Error {
     io::Error::other("the lookup of a name has panicked")
 }
 
-pub(crate) fn no_backend<B>(name: &OsStr, known: &[(&str, B)]) -> io::Error {
-    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
+pub(crate) fn no_backend(name: &OsStr, known: &[impl fmt::Display]) -> io::Error {
+    let known: Vec<_> = known.iter().map(ToString::to_string).collect();
     let text = format!("AQUEDUCT_POLLER is {name:?}, which is none of: {}", known.join(", "));
     io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+pub(crate) fn backend_elsewhere(name: impl fmt::Display) -> io::Error {
+    let text = format!("this system does not have {name}");
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+pub(crate) fn backend_without_edges(name: impl fmt::Display) -> io::Error {
+    let text = format!("{name} tells of a descriptor as long as it is ready");
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn signals_elsewhere() -> io::Error {
+    let text = "the signals go to the thread that first used this poller";
+    io::Error::new(io::ErrorKind::Unsupported, text)
+}
+
+pub(crate) fn always_ready() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "it is always ready")
+}
+
+pub(crate) fn number_too_great(fd: i32) -> io::Error {
+    let text = format!("select(2) does not take a descriptor of the number {fd} here");
+    io::Error::new(io::ErrorKind::Unsupported, text)
 }
 
 pub(crate) fn stream_shared() -> io::Error {

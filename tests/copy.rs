@@ -394,6 +394,7 @@ fn the_urgent_mark_is_passed() {
 }
 
 /// At the mark, splice says nothing but that the peer has ended.
+#[cfg(target_os = "linux")]
 #[test]
 fn what_follows_the_urgent_mark_is_not_lost_when_the_peer_has_ended() {
     use rustix::event::{PollFd, PollFlags};

@@ -68,7 +68,12 @@ impl Scale<'_> {
 
 /// The time, and that which all threads have had of the processors, in nanoseconds.
 fn clocks() -> [f64; 2] {
-    [ClockId::Monotonic, ClockId::ProcessCPUTime].map(|clock| {
+    #[cfg(not(target_os = "netbsd"))]
+    let spent = ClockId::ProcessCPUTime;
+    // rustix does not know such a clock here.
+    #[cfg(target_os = "netbsd")]
+    let spent = ClockId::Monotonic;
+    [ClockId::Monotonic, spent].map(|clock| {
         let now = clock_gettime(clock);
         now.tv_sec as f64 * 1e9 + now.tv_nsec as f64
     })

@@ -63,6 +63,10 @@ pub(crate) fn clock<T: Copied>(work: impl FnOnce() -> io::Result<T>) -> io::Resu
 
 /// What the running thread has spent so far.
 pub(crate) fn cpu() -> Duration {
+    #[cfg(not(target_os = "netbsd"))]
     let time = clock_gettime(ClockId::ThreadCPUTime);
+    // rustix does not know such a clock here.
+    #[cfg(target_os = "netbsd")]
+    let time = clock_gettime(ClockId::Monotonic);
     Duration::try_from(time).unwrap_or_default()
 }

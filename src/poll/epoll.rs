@@ -27,7 +27,7 @@ thread_local! {
 }
 
 impl Netpoll for Epoll {
-    const CAPS: Caps = Caps { edge: true };
+    const CAPS: Caps = Caps { edge: true, drains: true, arm: false };
 
     fn init() -> io::Result<Self> {
         Ok(Self { instance: Instance::new(WAKE)?, woken: AtomicBool::new(false) })
@@ -75,11 +75,9 @@ impl Netpoll for Epoll {
     fn is_poll_descriptor(&self, fd: RawFd) -> bool {
         self.instance.is(fd)
     }
-}
 
-impl AsFd for Epoll {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.instance.as_fd()
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.instance.as_fd())
     }
 }
 

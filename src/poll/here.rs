@@ -51,12 +51,12 @@ pub(super) fn is_tended() -> bool {
 /// Whether events for all of these arrive by themselves by now: at this thread's backend, or at
 /// one that is always polled.
 pub(super) fn settle<'a>(
-    all: impl Iterator<Item = (BorrowedFd<'a>, Option<&'a Arc<Desc>>)>,
+    all: impl Iterator<Item = (BorrowedFd<'a>, Option<&'a Arc<Desc>>, Interest)>,
 ) -> io::Result<bool> {
     let settled = with(|registry| {
-        for (fd, desc) in all {
+        for (fd, desc, what) in all {
             let Some(desc) = desc else { return Ok(false) };
-            if !desc.settle(fd, registry)? {
+            if !desc.settle(fd, registry, what)? {
                 return Ok(false);
             }
         }
@@ -74,7 +74,7 @@ pub(crate) fn polls() -> bool {
 /// Whether edges that reach this thread keep the words of `desc` up to date, so that a short
 /// read can prove that nothing is left.
 pub(crate) fn keeps(desc: &Desc) -> bool {
-    Registry::EDGES && with(|registry| desc.lives_at(registry)).unwrap_or(false)
+    with(|registry| registry.drains() && desc.lives_at(registry)).unwrap_or(false)
 }
 
 /// Parks until one of `watches` fires, whoever may have its descriptor registered: a duplicate of

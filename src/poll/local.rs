@@ -2,21 +2,20 @@
 
 use super::here::{self, Entered};
 use super::registry::Registry;
-use super::{Happening, Netpoll};
+use super::{Backend, Happening};
 use crate::park::{Hook, Installed, Unparker, install};
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sys::{self, Watch};
 use std::cell::Cell;
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Wake, Waker};
 use std::time::Instant;
 
-/// While this lives, the streams that its thread waits for are registered once, edge-triggered,
-/// with a backend of the thread's own.
+/// While this lives, the streams that its thread waits for are registered once with a backend of the
+/// thread's own, edge-triggered if it has edges.
 ///
 /// A plain thread asks poll(2) each time a stream makes it wait. That needs nothing to be set
 /// up, and costs one call more a wait. A thread that serves the same few streams for long saves the
@@ -36,13 +35,11 @@ use std::time::Instant;
 /// let mut reader = Stream::from_std(reader)?;
 /// let other = std::thread::spawn(move || (&writer).write_all(b"late"));
 ///
-/// # if cfg!(target_os = "linux") {
 /// let local = Local::new()?;
 /// let mut text = String::new();
 /// reader.read_to_string(&mut text)?;
 /// assert_eq!(text, "late");
 /// drop(local);
-/// # }
 /// # other.join().unwrap()?;
 /// # Ok::<(), std::io::Error>(())
 /// ```
@@ -77,14 +74,26 @@ impl Local {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
-    /// the system has none; those of the system.
+    /// `InvalidInput` if the environment asks for a backend that there is not; those of the system.
     pub fn new() -> io::Result<Self> {
+        Self::with(None)
+    }
+
+    /// Sets the calling thread up with this backend, whatever the environment says.
+    ///
+    /// # Errors
+    ///
+    /// `Unsupported` where the system does not have it; those of the system.
+    pub fn with_backend(backend: Backend) -> io::Result<Self> {
+        Self::with(Some(backend))
+    }
+
+    fn with(choice: Option<Backend>) -> io::Result<Self> {
         if here::is_tended() {
             // Its flows of control must not stop all of it.
             return Ok(Self(None));
         }
-        let registry = Registry::new(false)?;
+        let registry = Registry::new(choice, false)?;
         let state = AtomicU8::new(RUNNING);
         let bell = Arc::new(Bell { state, registry: Arc::clone(&registry) });
         let inner = Rc::new(Inner { registry, bell, scratch: Cell::default() });
@@ -139,7 +148,9 @@ impl Hook for Inner {
 
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
         // The backend's own descriptor is readable when it has something to tell.
-        let own = Watch::readable(self.registry.backend.as_fd());
+        let Some(own) = self.registry.backend.descriptor().map(Watch::readable) else {
+            return here::park_on(&self.registry, watches, deadline);
+        };
         let mut all: Vec<_> = watches.iter().map(Watch::again).chain([own]).collect();
         let result = self.sleep(|| sys::poll(&mut all, deadline));
         for (watch, done) in watches.iter_mut().zip(&all) {

@@ -4,33 +4,52 @@
 //! and, later, to tasks. Its parts:
 //!
 //! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
-//!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered.
+//!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are
+//!   level-triggered, `signal` learns from signals what to ask about, `uring` orders
+//!   to be told, and `kqueue` is that of the BSDs.
 //! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
 //! * `Registry`, the descriptors of one backend, and the events that reach them.
 //! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
 //!   poll(2), which needs no registration and is the yardstick for all backends.
 //! * [`Poller`], the backend laid bare for programs with an event loop of their own.
 
+mod backend;
 mod deadline;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod epoll;
 mod here;
+#[cfg(any(
+    test,
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+mod kqueue;
+mod level;
 mod local;
 #[cfg(all(test, aqueduct_shuttle))]
 mod model;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-mod none;
+#[expect(clippy::module_inception, reason = "the name of the system call")]
+mod poll;
 mod poller;
 mod registry;
+mod select;
 mod side;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod uring;
 mod wait;
 mod word;
 
+pub use self::backend::Backend;
 pub(crate) use self::deadline::Deadline;
 pub(crate) use self::here::{Entered, enter, keeps, park_on, polls};
 pub use self::local::Local;
 
-pub use self::poller::{Backend, Builder, Event, Events, Poller};
+pub use self::poller::{Builder, Event, Events, Poller};
 pub(crate) use self::registry::{Desc, Registry};
 pub(crate) use self::side::Side;
 pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, wait_from, withdraw};
@@ -78,6 +97,10 @@ pub enum Mode {
 pub(crate) struct Caps {
     /// It has [`Mode::Edge`].
     pub(crate) edge: bool,
+    /// Its edges are such that a short read can prove that nothing is left.
+    pub(crate) drains: bool,
+    /// Who is about to wait has to [`arm`](Netpoll::arm) first.
+    pub(crate) arm: bool,
 }
 
 /// What happened to one descriptor.
@@ -97,6 +120,10 @@ pub(crate) struct Happening {
 pub(crate) trait Netpoll: Sized {
     const CAPS: Caps;
 
+    fn caps(&self) -> Caps {
+        Self::CAPS
+    }
+
     /// netpollinit.
     fn init() -> io::Result<Self>;
 
@@ -109,6 +136,13 @@ pub(crate) trait Netpoll: Sized {
     /// netpollclose.
     fn close(&self, fd: BorrowedFd<'_>) -> io::Result<()>;
 
+    /// netpollarm: somebody is about to wait for `what` of a descriptor that was opened under
+    /// [`Mode::Edge`] and `key`. Where there are no edges, each direction is told of once, and then not
+    /// before this.
+    fn arm(&self, _fd: BorrowedFd<'_>, _key: Key, _what: Interest) -> io::Result<()> {
+        Ok(())
+    }
+
     /// netpoll: appends to `list` what has happened, waiting until something has, `until`, or
     /// [`wake`](Self::wake). Returns whether that was called since the last time.
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool>;
@@ -118,4 +152,10 @@ pub(crate) trait Netpoll: Sized {
 
     /// netpollIsPollDescriptor.
     fn is_poll_descriptor(&self, fd: RawFd) -> bool;
+
+    /// No events any more, before the thread that polls goes on to something else.
+    fn retire(&self) {}
+
+    /// What can be read once [`poll`](Self::poll) has something to tell, if there is such a thing.
+    fn descriptor(&self) -> Option<BorrowedFd<'_>>;
 }

@@ -4,7 +4,7 @@
 use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
 use crate::sync::{Condvar, Mutex, thread};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, RawFd};
+use std::os::fd::{BorrowedFd, RawFd};
 use std::time::{Duration, Instant};
 
 /// A model takes no longer, so that what is later never comes.
@@ -17,7 +17,7 @@ pub(crate) struct Model {
 }
 
 impl Netpoll for Model {
-    const CAPS: Caps = Caps { edge: true };
+    const CAPS: Caps = Caps { edge: true, drains: true, arm: false };
 
     fn init() -> io::Result<Self> {
         Ok(Self { woken: Mutex::new(false), wake: Condvar::new() })
@@ -60,10 +60,8 @@ impl Netpoll for Model {
     fn is_poll_descriptor(&self, _: RawFd) -> bool {
         false
     }
-}
 
-impl AsFd for Model {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        unreachable!("there is none")
+    fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        None
     }
 }

@@ -1,35 +1,13 @@
 //! The backend for programs with an event loop of their own.
 
-use super::registry::Backend as Inner;
-use super::{Happening, Interest, Key, Mode, Netpoll, here};
+use super::backend::Driver;
+use super::{Backend, Happening, Interest, Key, Mode, here};
 use crate::error;
-use crate::park::park_on;
+use crate::park::{DEAF, park_on, park_until};
 use crate::sys::Watch;
 use std::io;
 use std::os::fd::{AsFd, RawFd};
 use std::time::{Duration, Instant};
-
-/// A way to ask the system which descriptors are ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Backend {
-    /// epoll(7), of Linux.
-    Epoll,
-}
-
-impl Backend {
-    /// By the names that `AQUEDUCT_POLLER` takes.
-    const NAMES: [(&'static str, Self); 1] = [("epoll", Self::Epoll)];
-
-    /// What the environment asks for, or the system's best.
-    pub(super) fn chosen() -> io::Result<Self> {
-        let Some(name) = std::env::var_os("AQUEDUCT_POLLER").filter(|name| !name.is_empty()) else {
-            return Ok(Self::Epoll);
-        };
-        let found = Self::NAMES.iter().find(|(known, _)| name == **known);
-        found.map(|(_, backend)| *backend).ok_or_else(|| error::no_backend(&name, &Self::NAMES))
-    }
-}
 
 /// Watches descriptors and tells which of them are ready: the core of an event loop.
 ///
@@ -45,7 +23,6 @@ impl Backend {
 /// use aqueduct::poll::{Events, Interest, Mode, Poller};
 /// use std::io::Write;
 ///
-/// # if cfg!(target_os = "linux") {
 /// let (reader, mut writer) = std::io::pipe()?;
 /// let poller = Poller::new()?;
 /// poller.add(&reader, 7, Interest::READABLE, Mode::Level)?;
@@ -55,12 +32,11 @@ impl Backend {
 /// poller.wait(&mut events, None)?;
 /// assert!(events.iter().any(|event| event.key == 7 && event.readable));
 /// poller.delete(&reader)?;
-/// # }
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct Poller {
-    backend: Inner,
+    backend: Driver,
 }
 
 /// Makes a [`Poller`] with options.
@@ -81,12 +57,10 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` where
-    /// the system has none; those of the system.
+    /// `InvalidInput` if the environment asks for a backend that there is not; `Unsupported` if the
+    /// program does; those of the system.
     pub fn build(&self) -> io::Result<Poller> {
-        match self.backend.map_or_else(Backend::chosen, Ok)? {
-            Backend::Epoll => Ok(Poller { backend: Inner::init()? }),
-        }
+        Ok(Poller { backend: Driver::new(self.backend)? })
     }
 }
 
@@ -107,14 +81,22 @@ impl Poller {
         Builder::default()
     }
 
+    /// The backend that it uses.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.backend.kind()
+    }
+
     /// Watches a descriptor. If it is ready already, the next wait tells so.
     ///
     /// # Errors
     ///
     /// `PermissionDenied` for what is always ready, as regular files are; `AlreadyExists` if it is
-    /// watched already; `InvalidInput` for the key `u64::MAX`; those of the system.
+    /// watched already; `InvalidInput` for the key `u64::MAX`; `Unsupported` for [`Mode::Edge`] if the
+    /// backend [has none](Backend::has_edges), and for a number that select(2) does not take; those of
+    /// the system.
     pub fn add(&self, fd: impl AsFd, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
-        free(key)?;
+        self.check(key, mode)?;
         self.backend.open(fd.as_fd(), key, interest, mode)
     }
 
@@ -131,8 +113,18 @@ impl Poller {
         interest: Interest,
         mode: Mode,
     ) -> io::Result<()> {
-        free(key)?;
+        self.check(key, mode)?;
         self.backend.modify(fd.as_fd(), key, interest, mode)
+    }
+
+    fn check(&self, key: Key, mode: Mode) -> io::Result<()> {
+        if key == Key::MAX {
+            return Err(error::key_taken());
+        }
+        if mode == Mode::Edge && !self.backend.caps().edge {
+            return Err(error::backend_without_edges(self.backend()));
+        }
+        Ok(())
     }
 
     /// Watches a descriptor no more. An event that was already told to another thread may still
@@ -148,11 +140,12 @@ impl Poller {
     /// Waits until a descriptor is ready, for `timeout` at most, or until [`wake`](Self::wake).
     /// `events` then holds what happened, and nothing after a timeout or a wake alone. Never earlier
     /// than the timeout, which is rounded up to milliseconds on some systems. A task makes room for
-    /// others meanwhile.
+    /// others meanwhile; with poll(2) or select(2) it then hears of events, and of a wake, some
+    /// milliseconds late.
     ///
     /// # Errors
     ///
-    /// Those of the system; never `Interrupted`. The cancelled error in a task that was.
+    /// `Unsupported` on another thread than that of [`Backend::Signal`]. Those of the system; never `Interrupted`. The cancelled error in a task that was.
     pub fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         events.list.clear();
         // What cannot be said as a point in time is too far away to come.
@@ -166,7 +159,11 @@ impl Poller {
             if woken || !events.list.is_empty() || until.is_some_and(|at| at <= now) {
                 return Ok(());
             }
-            park_on(&mut [Watch::readable(self.backend.as_fd())], until)?;
+            match self.backend.descriptor() {
+                Some(own) => park_on(&mut [Watch::readable(own)], until)?,
+                // Nothing tells when it is worth while to ask again.
+                None => park_until(Some(until.map_or(now + DEAF, |at| at.min(now + DEAF))))?,
+            }
         }
     }
 
@@ -182,10 +179,6 @@ impl Poller {
     pub fn is_poll_descriptor(&self, fd: RawFd) -> bool {
         self.backend.is_poll_descriptor(fd)
     }
-}
-
-fn free(key: Key) -> io::Result<()> {
-    if key == Key::MAX { Err(error::key_taken()) } else { Ok(()) }
 }
 
 /// What a [wait](Poller::wait) has told.

@@ -1,7 +1,7 @@
 //! The descriptors of one backend.
 
-use super::poller::Backend as Choice;
-use super::{Happening, Interest, Key, Mode, Netpoll, Side};
+use super::backend::Driver;
+use super::{Backend, Happening, Interest, Key, Mode, Side};
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::io::{self, ErrorKind};
@@ -9,13 +9,6 @@ use std::os::fd::BorrowedFd;
 use std::ptr;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::Instant;
-
-#[cfg(all(any(target_os = "linux", target_os = "android"), not(all(test, aqueduct_shuttle))))]
-pub(super) use super::epoll::Epoll as Backend;
-#[cfg(all(test, aqueduct_shuttle))]
-pub(super) use super::model::Model as Backend;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub(super) use super::none::None as Backend;
 
 /// What the poller knows of a stream. It lies with the stream and is shared with the registry
 /// that watches it, which may hold it a moment longer.
@@ -47,17 +40,23 @@ impl Desc {
     }
 
     /// Makes `registry` the home if there is none; whether events arrive by themselves for whoever
-    /// waits where `registry` is: at that one, or at another that is always tended, like it.
+    /// waits for `what` where `registry` is: at that one, or at another that is always tended, like it.
     pub(crate) fn settle(
         self: &Arc<Self>,
         fd: BorrowedFd<'_>,
         registry: &Arc<Registry>,
+        what: Interest,
     ) -> io::Result<bool> {
-        if self.lives_at(registry) {
+        if !registry.backend.caps().arm && self.lives_at(registry) {
             return Ok(true);
         }
-        if let Home::At(there, _) = &*self.home() {
-            return Ok(registry.tended && there.upgrade().is_some_and(|it| it.tended));
+        if let Home::At(there, key) = &*self.home() {
+            let Some(there) = there.upgrade() else { return Ok(false) };
+            let arrives = Arc::ptr_eq(&there, registry) || registry.tended && there.tended;
+            if arrives {
+                there.backend.arm(fd, *key, what)?;
+            }
+            return Ok(arrives);
         }
         self.visit(fd, registry, Interest::BOTH, Mode::Edge)
     }
@@ -129,7 +128,7 @@ impl Desc {
 /// A backend and the descriptors it watches.
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) backend: Backend,
+    pub(crate) backend: Driver,
     /// Somebody polls it whenever nothing else is to be done, so that everybody may rely on it;
     /// otherwise only its own thread, for itself.
     tended: bool,
@@ -151,14 +150,18 @@ struct Slot {
 }
 
 impl Registry {
-    pub(crate) const EDGES: bool = Backend::CAPS.edge;
-
-    /// With the backend that the environment asks for, or the system's best.
-    pub(crate) fn new(tended: bool) -> io::Result<Arc<Self>> {
-        let backend = match Choice::chosen()? {
-            Choice::Epoll => Backend::init()?,
-        };
+    /// With the backend of `choice`, or that which the environment asks for, or the system's best.
+    pub(crate) fn new(choice: Option<Backend>, tended: bool) -> io::Result<Arc<Self>> {
+        let backend = Driver::new(choice)?;
         Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
+    }
+
+    pub(crate) fn kind(&self) -> Backend {
+        self.backend.kind()
+    }
+
+    pub(super) fn drains(&self) -> bool {
+        self.backend.caps().drains
     }
 
     pub(super) fn is_tended(&self) -> bool {
@@ -218,6 +221,7 @@ impl Registry {
             desc.read.recheck();
             desc.write.recheck();
         }
+        self.backend.retire();
     }
 
     fn slots(&self) -> MutexGuard<'_, Slots> {
@@ -306,37 +310,40 @@ mod tests {
     fn a_stream_lives_where_it_first_settled_until_it_leaves_or_is_sent_away() {
         let (reader, _writer) = io::pipe().unwrap();
         let fd = reader.as_fd();
-        let [one, two] = [(); 2].map(|()| Registry::new(false).unwrap());
+        let [one, two] = [(); 2].map(|()| Registry::new(None, false).unwrap());
         let desc = Desc::new();
-        assert!(desc.settle(fd, &one).unwrap());
-        assert!(desc.settle(fd, &one).unwrap() && desc.lives_at(&one));
-        assert!(!desc.settle(fd, &two).unwrap() && !desc.lives_at(&two));
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap());
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap() && desc.lives_at(&one));
+        assert!(!desc.settle(fd, &two, Interest::BOTH).unwrap() && !desc.lives_at(&two));
         desc.leave(fd);
-        assert!(desc.settle(fd, &two).unwrap());
+        assert!(desc.settle(fd, &two, Interest::BOTH).unwrap());
         two.evict();
         assert!(!desc.lives_at(&two));
-        assert!(desc.settle(fd, &one).unwrap(), "it had left");
+        assert!(desc.settle(fd, &one, Interest::BOTH).unwrap(), "it had left");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn a_descriptor_has_one_stream_at_a_backend() {
         let (reader, _writer) = io::pipe().unwrap();
-        let registry = Registry::new(false).unwrap();
+        let registry = Registry::new(None, false).unwrap();
         let (first, second) = (Desc::new(), Desc::new());
-        assert!(first.settle(reader.as_fd(), &registry).unwrap());
-        assert!(!second.settle(reader.as_fd(), &registry).unwrap());
+        assert!(first.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap());
+        assert!(!second.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap());
         first.leave(reader.as_fd());
-        assert!(!second.settle(reader.as_fd(), &registry).unwrap(), "nowhere is for good");
+        assert!(
+            !second.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap(),
+            "nowhere is for good"
+        );
     }
 
     #[cfg(target_os = "linux")]
     #[test]
     fn an_event_reaches_the_stream_and_says_what_happened() {
         let (reader, writer) = io::pipe().unwrap();
-        let registry = Registry::new(false).unwrap();
+        let registry = Registry::new(None, false).unwrap();
         let desc = Desc::new();
-        desc.settle(reader.as_fd(), &registry).unwrap();
+        desc.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap();
         let _ = desc.read.word().drained(desc.read.begin().unwrap().seen);
         let turn = || registry.turn(Some(Instant::now()), &mut Vec::new(), || {}).unwrap();
         turn();

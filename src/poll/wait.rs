@@ -1,7 +1,7 @@
 //! Waiting until one of several descriptors is ready: the one place where all waits go through.
 
 use super::side::{Round, Side};
-use super::{Desc, here};
+use super::{Desc, Interest, here};
 use crate::error;
 use crate::park::{self, Unparker};
 use crate::sys::{self, Watch};
@@ -45,6 +45,15 @@ impl<'a> Wait<'a> {
             What::Readable => &desc.read,
             What::Writable | What::Broken => &desc.write,
         })
+    }
+
+    /// Where events for it arrive.
+    fn place(&self) -> (BorrowedFd<'a>, Option<&'a Arc<Desc>>, Interest) {
+        let what = match self.what {
+            What::Readable => Interest::READABLE,
+            What::Writable | What::Broken => Interest::WRITABLE,
+        };
+        (self.fd, self.desc, what)
     }
 
     fn watch(&self) -> Watch<'a> {
@@ -173,11 +182,10 @@ pub(crate) fn announce_other(
     let mut announced = 0;
     let result = announce(std::slice::from_mut(wait), me, None, true, &mut announced);
     // Not before: a registry that ends tells those whom it finds announced.
-    let settled =
-        result.and_then(|deadline| match here::settle(std::iter::once((wait.fd, wait.desc)))? {
-            true => Ok(deadline),
-            false => Err(io::ErrorKind::Unsupported.into()),
-        });
+    let settled = result.and_then(|deadline| match here::settle(std::iter::once(wait.place()))? {
+        true => Ok(deadline),
+        false => Err(io::ErrorKind::Unsupported.into()),
+    });
     if announced > 0 && !matches!(settled, Ok(Some(_))) {
         withdraw(wait);
     }
@@ -220,7 +228,7 @@ fn announce(
 fn park(waits: &mut [Wait<'_>], deadline: Option<Instant>) -> io::Result<()> {
     // Who unwinds must not stop here while others run: poll(2) keeps the thread to itself.
     let edges = waits.iter().all(|wait| wait.what != What::Broken) && !thread::panicking();
-    if edges && here::settle(waits.iter().map(|wait| (wait.fd, wait.desc)))? {
+    if edges && here::settle(waits.iter().map(Wait::place))? {
         return park::park_until(deadline);
     }
     let mut watches: Vec<_> = waits.iter().map(Wait::watch).collect();

@@ -68,7 +68,7 @@ impl Epoll {
     }
 
     pub(crate) fn is(&self, fd: RawFd) -> bool {
-        fd == self.epoll.as_raw_fd() || fd == self.event.as_fd().as_raw_fd()
+        fd == self.epoll.as_raw_fd() || self.event.is(fd)
     }
 }
 

@@ -28,6 +28,7 @@ thread_local! {
 }
 
 /// Runs `test` with `faults` in force on this thread; answers what is left of them too.
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "its users are Linux's alone"))]
 pub(crate) fn with<T>(faults: Faults, test: impl FnOnce() -> T) -> (T, Faults) {
     FAULTS.set(Some(faults));
     let result = test();

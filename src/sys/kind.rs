@@ -19,7 +19,7 @@ pub(crate) enum Kind {
     File { append: bool },
     /// `/dev/null`, open for writing: takes everything at once and keeps nothing.
     #[cfg_attr(
-        not(any(target_os = "linux", target_os = "android")),
+        not(any(target_os = "linux", target_os = "android", test)),
         expect(dead_code, reason = "known on Linux alone")
     )]
     Null,
@@ -127,6 +127,29 @@ pub(crate) fn never_waits(fd: BorrowedFd<'_>) -> bool {
         let _ = fd;
         false
     }
+}
+
+/// Whether there is nothing to wait for: files, and devices that never make anybody wait.
+pub(crate) fn is_always_ready(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(!manner(fd)?.waits() || never_waits(fd))
+}
+
+/// Whether it is a device of characters, a terminal above all.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_device(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::CharacterDevice)
+}
+
+/// Whether it is a pipe, with a name or without.
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) fn is_fifo(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(FileType::from_raw_mode(fstat(fd)?.st_mode) == FileType::Fifo)
 }
 
 /// Whether writes to `fd` go to the end of the file, wherever its offset stands.

@@ -9,7 +9,7 @@ use rustix::fs::{
 };
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::OnceLock;
 #[cfg(feature = "http")]
 use std::time::{Duration, SystemTime};
@@ -100,6 +100,10 @@ pub(crate) struct Event(OwnedFd);
 impl Event {
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    pub(crate) fn is(&self, fd: RawFd) -> bool {
+        self.0.as_raw_fd() == fd
     }
 
     /// Makes it readable.

@@ -27,13 +27,26 @@ mod beneath;
 pub(crate) mod epoll;
 mod errno;
 mod kind;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) mod kqueue;
 mod lasting;
+pub(crate) mod level;
 pub(crate) mod memory;
 #[cfg(all(test, aqueduct_loom))]
 pub(crate) mod model;
 pub(crate) mod net;
 mod nowait;
 pub(crate) mod overflow;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod signal;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) mod uring;
 #[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
 mod wait;
 
@@ -50,7 +63,19 @@ pub(crate) use self::imp::{
     answers_nowait, copy_file_range, pipe_size, queued, reopen, sendfile, set_pipe_size, splice,
     tee,
 };
-pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) use self::kind::is_device;
+#[cfg(any(
+    target_vendor = "apple",
+    target_os = "dragonfly",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd"
+))]
+pub(crate) use self::kind::is_fifo;
+pub(crate) use self::kind::{
+    Identity, Kind, Manner, appends, is_always_ready, manner, never_waits,
+};
 #[cfg(feature = "http")]
 pub(crate) use self::nowait::read_warm;
 pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};

@@ -13,7 +13,7 @@ use loom::sync::{Mutex, Notify};
 use rustix::event::epoll::EventData;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize as Count, Ordering::Relaxed};
 use std::sync::{Arc, Mutex as Untracked, OnceLock, PoisonError};
 use std::time::Instant;
@@ -225,5 +225,16 @@ impl Event {
 
     pub(crate) fn clear(&self) {
         self.0.bytes.swap(0, Relaxed);
+    }
+
+    pub(crate) fn is(&self, _: RawFd) -> bool {
+        false
+    }
+}
+
+/// For the backends that no model runs.
+impl AsFd for Event {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        unreachable!("an event of the model is no descriptor")
     }
 }

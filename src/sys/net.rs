@@ -1,12 +1,9 @@
-//! Sockets: made non-blocking and closed on exec, in the call that makes them.
+//! Sockets: made non-blocking and closed on exec, in the call that makes them where there is such a one.
 
 use super::{Call, faults::gate, retry};
 use rustix::io::Errno;
 use rustix::net::addr::SocketAddrArg;
-use rustix::net::{
-    RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, acceptfrom_with, recvfrom, sendto,
-    socket_with, socketpair, sockopt,
-};
+use rustix::net::{RecvFlags, SendFlags, SocketAddrUnix, recvfrom, sendto, sockopt};
 use std::ffi::OsStr;
 use std::io;
 use std::net::SocketAddr;
@@ -20,7 +17,69 @@ use std::os::unix::net::SocketAddr as UnixAddr;
 
 pub(crate) use rustix::net::{AddressFamily as Family, SocketAddrAny, SocketType as Type};
 
-const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+/// A send that neither waits nor kills: the loss of the reader is an error.
+#[cfg(not(target_vendor = "apple"))]
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT.union(SendFlags::NOSIGNAL);
+/// Here the socket itself says so, std's as well as ours.
+#[cfg(target_vendor = "apple")]
+pub(super) const SEND: SendFlags = SendFlags::DONTWAIT;
+
+#[cfg(not(target_vendor = "apple"))]
+use self::at_once as make;
+#[cfg(target_vendor = "apple")]
+use self::step_by_step as make;
+
+#[cfg(not(target_vendor = "apple"))]
+mod at_once {
+    use super::{Family, OwnedFd, SocketAddrAny, Type};
+    use rustix::io::Result;
+    use rustix::net::{SocketFlags, acceptfrom_with, socket_with, socketpair};
+    use std::os::fd::BorrowedFd;
+
+    const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
+    pub(super) fn socket(family: Family, kind: Type) -> Result<OwnedFd> {
+        socket_with(family, kind, FLAGS, None)
+    }
+
+    pub(super) fn pair(kind: Type) -> Result<(OwnedFd, OwnedFd)> {
+        socketpair(Family::UNIX, kind, FLAGS, None)
+    }
+
+    pub(super) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddrAny>)> {
+        acceptfrom_with(fd, FLAGS)
+    }
+}
+
+/// A child that is started in between inherits the socket: the system has no other way.
+#[cfg(target_vendor = "apple")]
+mod step_by_step {
+    use super::{Family, OwnedFd, SocketAddrAny, Type, sockopt};
+    use rustix::io::{Result, ioctl_fioclex, ioctl_fionbio};
+    use rustix::net::{SocketFlags, acceptfrom, socketpair};
+    use std::os::fd::BorrowedFd;
+
+    fn set_up(fd: OwnedFd) -> Result<OwnedFd> {
+        ioctl_fioclex(&fd)?;
+        ioctl_fionbio(&fd, true)?;
+        sockopt::set_socket_nosigpipe(&fd, true)?;
+        Ok(fd)
+    }
+
+    pub(super) fn socket(family: Family, kind: Type) -> Result<OwnedFd> {
+        set_up(rustix::net::socket(family, kind, None)?)
+    }
+
+    pub(super) fn pair(kind: Type) -> Result<(OwnedFd, OwnedFd)> {
+        let (a, b) = socketpair(Family::UNIX, kind, SocketFlags::empty(), None)?;
+        Ok((set_up(a)?, set_up(b)?))
+    }
+
+    pub(super) fn accept(fd: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddrAny>)> {
+        let (fd, address) = acceptfrom(fd)?;
+        Ok((set_up(fd)?, address))
+    }
+}
 
 /// The family of `address`.
 pub(crate) fn family(address: &SocketAddr) -> Family {
@@ -29,12 +88,12 @@ pub(crate) fn family(address: &SocketAddr) -> Family {
 
 /// socket(2), of the family's own protocol.
 pub(crate) fn socket(family: Family, kind: Type) -> io::Result<OwnedFd> {
-    Ok(socket_with(family, kind, FLAGS, None)?)
+    Ok(make::socket(family, kind)?)
 }
 
 /// socketpair(2) of AF_UNIX.
 pub(crate) fn pair(kind: Type) -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(socketpair(Family::UNIX, kind, FLAGS, None)?)
+    Ok(make::pair(kind)?)
 }
 
 /// bind(2).
@@ -95,7 +154,7 @@ pub(crate) fn take_error(fd: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Option<SocketAddrAny>)> {
     retry(|| {
         gate(Call::Accept, 1)?;
-        Ok(acceptfrom_with(fd, FLAGS)?)
+        Ok(make::accept(fd)?)
     })
 }
 
@@ -119,8 +178,7 @@ pub(crate) fn send_to(
     bytes: &[u8],
     address: &impl SocketAddrArg,
 ) -> io::Result<usize> {
-    let flags = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
-    retry(|| Ok(sendto(fd, bytes, flags, address)?))
+    retry(|| Ok(sendto(fd, bytes, SEND, address)?))
 }
 
 /// Binds even where connections of an earlier listener linger.

@@ -1,10 +1,11 @@
 //! Reading and writing without waiting, whatever the descriptor is and whoever shares it.
 
+use super::net::SEND;
 use super::{Call, Watch, faults::gate, retry};
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::io::Errno;
 use rustix::net::{
-    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, SendFlags, recv, recvmsg, send, sendmsg,
+    RecvAncillaryBuffer, RecvFlags, SendAncillaryBuffer, recv, recvmsg, send, sendmsg,
 };
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
@@ -84,7 +85,7 @@ impl Nowait {
             let bytes = &bytes[..gate(Call::Write, bytes.len())?];
             Ok(match self {
                 Self::Flag | Self::Never => rustix::io::write(fd, bytes)?,
-                Self::Socket => send(fd, bytes, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?,
+                Self::Socket => send(fd, bytes, SEND)?,
                 Self::Call => match by_call::write(fd, &[IoSlice::new(bytes)]) {
                     Err(Errno::OPNOTSUPP) => ask_and_write(fd, bytes)?,
                     done => done?,
@@ -105,7 +106,7 @@ impl Nowait {
                 Self::Flag | Self::Never => rustix::io::writev(fd, bufs)?,
                 Self::Socket => {
                     let mut none = SendAncillaryBuffer::default();
-                    sendmsg(fd, bufs, &mut none, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?
+                    sendmsg(fd, bufs, &mut none, SEND)?
                 }
                 Self::Call => match by_call::write(fd, bufs) {
                     Err(Errno::OPNOTSUPP) => Self::Ask.write_vectored(fd, bufs)?,

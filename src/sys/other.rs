@@ -2,7 +2,7 @@
 
 use rustix::event::PollFlags;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 type End<'a> = (BorrowedFd<'a>, Option<u64>);
 
@@ -56,6 +56,10 @@ impl Event {
         super::set_nonblocking(reader.as_fd(), true)?;
         super::set_nonblocking(writer.as_fd(), true)?;
         Ok(Self { reader, writer })
+    }
+
+    pub(crate) fn is(&self, fd: RawFd) -> bool {
+        [&self.reader, &self.writer].iter().any(|end| end.as_raw_fd() == fd)
     }
 
     /// Makes it readable.

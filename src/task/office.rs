@@ -3,7 +3,7 @@
 use super::bell::Bell;
 use super::job::Run;
 use super::worker;
-use crate::poll::{Netpoll, Registry};
+use crate::poll::Registry;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::fmt;

@@ -6,7 +6,7 @@ use super::office::{Office, Post};
 use super::resident::{Residence, Resident};
 use super::worker::{self, Worker};
 use crate::error;
-use crate::poll::Registry;
+use crate::poll::{Backend, Registry};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use crate::sync::thread;
 use std::fmt;
@@ -45,8 +45,12 @@ fn unbox<F>(boxed: Box<F>) -> F {
 }
 
 impl Pool {
-    pub(super) fn new(workers: usize, stack_size: usize) -> io::Result<Arc<Self>> {
-        let registries = (0..workers).map(|_| Registry::new(true));
+    pub(super) fn new(
+        workers: usize,
+        stack_size: usize,
+        backend: Option<Backend>,
+    ) -> io::Result<Arc<Self>> {
+        let registries = (0..workers).map(|_| Registry::new(backend, true));
         let registries = registries.collect::<io::Result<Box<[_]>>>()?;
         Ok(Arc::new(Self {
             stack_size,
@@ -56,6 +60,10 @@ impl Pool {
             stopping: AtomicBool::new(false),
             ending: Arc::default(),
         }))
+    }
+
+    pub(super) fn backend(&self) -> Backend {
+        self.registries[0].kind()
     }
 
     /// What the worker of this number works with.
@@ -184,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_task_whose_way_to_its_worker_a_stop_overtakes_is_cancelled_as_well() {
-        let pool = Pool::new(1, 64 << 10).unwrap();
+        let pool = Pool::new(1, 64 << 10, None).unwrap();
         pool.start(0, "late").unwrap();
         let office = &pool.offices[0];
         let late = || -> Arc<Job<_, _>> {

@@ -4,6 +4,7 @@ use super::join::JoinHandle;
 use super::pool::Pool;
 use super::resident::Resident;
 use super::worker;
+use crate::poll::Backend;
 use std::error;
 use std::fmt;
 use std::io;
@@ -24,6 +25,7 @@ pub struct Builder {
     stack_size: usize,
     name: String,
     patience: Duration,
+    backend: Option<Backend>,
 }
 
 impl Default for Builder {
@@ -33,6 +35,7 @@ impl Default for Builder {
             stack_size: STACK,
             name: "aqueduct".into(),
             patience: PATIENCE,
+            backend: None,
         }
     }
 }
@@ -57,6 +60,13 @@ impl Builder {
     #[must_use]
     pub fn name(mut self, name: &str) -> Self {
         self.name = name.into();
+        self
+    }
+
+    /// The workers wait by this backend, whatever the environment says.
+    #[must_use]
+    pub fn backend(mut self, backend: Backend) -> Self {
+        self.backend = Some(backend);
         self
     }
 
@@ -103,7 +113,7 @@ impl Builder {
     }
 
     fn start(&self, spare: usize) -> io::Result<Arc<Pool>> {
-        let pool = Pool::new(self.workers, self.stack_size)?;
+        let pool = Pool::new(self.workers, self.stack_size, self.backend)?;
         // Those that have started must not wait for work that never comes.
         pool.start(spare, &self.name).inspect_err(|_| pool.stop(Some(Instant::now())))?;
         Ok(pool)
@@ -163,6 +173,12 @@ impl Runtime {
         T: Send + 'static,
     {
         JoinHandle { job: Ok(self.pool.spawn(None, f)) }
+    }
+
+    /// The backend by which its workers wait.
+    #[must_use]
+    pub fn backend(&self) -> Backend {
+        self.pool.backend()
     }
 
     /// Cancels all tasks, waits for their ends, and ends the workers. From a task of its own

@@ -104,7 +104,7 @@ mod tests {
 
     impl Night {
         fn new(tasks: u32) -> Self {
-            let office = Office::new(&Registry::new(true).unwrap());
+            let office = Office::new(&Registry::new(None, true).unwrap());
             let (table, timers, waits) = Default::default();
             let mut this = Self { office, table, timers, waits, now: 0 };
             (0..tasks).for_each(|place| assert_eq!(this.begin(), place));

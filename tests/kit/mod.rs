@@ -6,7 +6,9 @@ mod way;
 pub(crate) use self::way::{Waiting, Way, on_all_ways, this_thread, until_asleep};
 
 use aqueduct::stream::Stream;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+#[cfg(not(target_os = "netbsd"))]
+use rustix::pty::ptsname;
+use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
@@ -51,10 +53,16 @@ pub(crate) fn unix() -> (UnixStream, UnixStream) {
 
 /// A terminal, canonical or raw: its master and its slave.
 pub(crate) fn terminal(raw: bool) -> (OwnedFd, OwnedFd) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY;
+    #[cfg(target_os = "linux")]
+    let flags = flags | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).unwrap();
     grantpt(&master).unwrap();
     unlockpt(&master).unwrap();
+    #[cfg(not(target_os = "netbsd"))]
     let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    #[cfg(target_os = "netbsd")]
+    let name = "/rustix knows no names of terminals here";
     let mut options = OpenOptions::new();
     let slave = std::os::unix::fs::OpenOptionsExt::custom_flags(
         options.read(true).write(true),

@@ -137,7 +137,11 @@ pub(crate) fn on_all_ways(name: &str, body: fn(Way)) {
 
 /// A thread's number, for [`until_asleep`].
 pub(crate) fn this_thread() -> i32 {
-    rustix::thread::gettid().as_raw_nonzero().get()
+    #[cfg(target_os = "linux")]
+    return rustix::thread::gettid().as_raw_nonzero().get();
+    // Nothing is known of threads here: each is taken for the one that asks.
+    #[cfg(not(target_os = "linux"))]
+    1
 }
 
 /// Returns when the thread sleeps in the kernel, or is gone: likely where it was sent to wait.

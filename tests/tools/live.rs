@@ -148,7 +148,10 @@ impl Terminal {
         let screen = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         rustix::pty::grantpt(&screen).unwrap();
         rustix::pty::unlockpt(&screen).unwrap();
+        #[cfg(not(target_os = "netbsd"))]
         let name = rustix::pty::ptsname(&screen, Vec::new()).unwrap().into_string().unwrap();
+        #[cfg(target_os = "netbsd")]
+        let name = "/rustix knows no names of terminals here";
         let noctty = OFlags::NOCTTY.bits() as i32;
         let mut options = OpenOptions::new();
         std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, noctty);

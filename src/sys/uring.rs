@@ -1,0 +1,195 @@
+//! io_uring(7), as far as it tells which descriptors are ready.
+#![expect(unsafe_code, reason = "the queues are memory shared with the kernel")]
+
+use super::wait::in_steps;
+use io_uring::squeue::Entry;
+use io_uring::types::{Fd, SubmitArgs, Timespec};
+use io_uring::{IoUring, cqueue, opcode};
+use std::fmt;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+pub(crate) use rustix::event::epoll::EventFlags as Flags;
+
+/// So many orders are collected before they have to be given.
+const ORDERS: u32 = 256;
+/// So many answers lie in the queue itself; what is beyond waits in the kernel.
+const ANSWERS: u32 = 1024;
+
+/// The tag of what nobody wants to hear of.
+const UNHEARD: u64 = 0;
+
+/// A ring. Both queues may be used by any thread, each by one at a time.
+pub(crate) struct Ring {
+    ring: IoUring,
+    orders: Mutex<()>,
+    answers: Mutex<()>,
+    /// Waits under way, which do not see what is ordered meanwhile.
+    waits: AtomicUsize,
+}
+
+/// What came of an order.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Answer {
+    pub(crate) tag: u64,
+    pub(crate) result: Result<Flags, i32>,
+    /// More answers will follow.
+    pub(crate) more: bool,
+}
+
+impl Ring {
+    /// # Errors
+    ///
+    /// `Unsupported` if the system's rings cannot do what is needed here.
+    pub(crate) fn new() -> io::Result<Self> {
+        let make = |cooperative: bool| {
+            let mut builder = IoUring::builder();
+            // A child's changes would be ours.
+            builder.dontfork().setup_cqsize(ANSWERS);
+            if cooperative {
+                // Who waits is woken, and nobody who works is interrupted.
+                builder.setup_coop_taskrun();
+            }
+            builder.build(ORDERS)
+        };
+        let ring = match make(true) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => make(false)?,
+            done => done?,
+        };
+        let params = ring.params();
+        // The last is of the version that has orders with more than one answer.
+        let serves = params.is_feature_nodrop()
+            && params.is_feature_ext_arg()
+            && params.is_feature_resource_tagging();
+        if !serves {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let (orders, answers) = (Mutex::default(), Mutex::default());
+        Ok(Self { ring, orders, answers, waits: AtomicUsize::new(0) })
+    }
+
+    /// Whether `error`, of [`new`](Self::new), says that there are no rings for this program.
+    pub(crate) fn is_forbidden(error: &io::Error) -> bool {
+        use libc::{EACCES, EINVAL, ENOMEM, ENOSYS, EPERM};
+        // ENOMEM: of the memory that may be locked, on older systems.
+        let answers = [EACCES, EINVAL, ENOMEM, ENOSYS, EPERM];
+        error.kind() == io::ErrorKind::Unsupported
+            || error.raw_os_error().is_some_and(|number| answers.contains(&number))
+    }
+
+    /// Orders to tell under `tag`, which is not 0, what happens to `fd`: once, or each time.
+    pub(crate) fn watch(&self, fd: RawFd, tag: u64, what: Flags, again: bool) -> io::Result<()> {
+        let order = opcode::PollAdd::new(Fd(fd), what.bits()).multi(again);
+        self.order(&order.build().user_data(tag))
+    }
+
+    /// Orders to forget what was ordered under `tag`, at once.
+    pub(crate) fn forget(&self, tag: u64) -> io::Result<()> {
+        self.order(&opcode::AsyncCancel::new(tag).build().user_data(UNHEARD))?;
+        self.submit()
+    }
+
+    fn order(&self, entry: &Entry) -> io::Result<()> {
+        loop {
+            let guard = lock(&self.orders);
+            // SAFETY: the lock makes this thread the only one that fills the queue. No order has a
+            // pointer in it.
+            let pushed = unsafe { self.ring.submission_shared().push(entry) };
+            let waits = self.waits.load(Ordering::SeqCst) > 0;
+            drop(guard);
+            if pushed.is_ok() {
+                return if waits { self.submit() } else { Ok(()) };
+            }
+            self.submit()?;
+        }
+    }
+
+    /// Gives the orders that were collected.
+    pub(crate) fn submit(&self) -> io::Result<()> {
+        match super::retry(|| self.ring.submit()) {
+            // There are answers that have to be taken first.
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    /// Appends answers to `list`: those that are there, or else the first that comes before the
+    /// deadline. What was ordered is given in the same call.
+    pub(crate) fn wait(&self, list: &mut Vec<Answer>, deadline: Option<Instant>) -> io::Result<()> {
+        self.take(list);
+        if !list.is_empty() {
+            // The next wait is as good for what was ordered as this one, unless there is room for doubt.
+            return self.submit_if_any();
+        }
+        self.waits.fetch_add(1, Ordering::SeqCst);
+        // Whoever orders from now on sees that somebody waits.
+        drop(lock(&self.orders));
+        let result = in_steps(deadline, |timeout| {
+            let entered = match timeout {
+                None => self.ring.submit_and_wait(1),
+                Some(timeout) if timeout.tv_sec == 0 && timeout.tv_nsec == 0 => self.ring.submit(),
+                Some(timeout) => {
+                    let time = Timespec::new()
+                        .sec(timeout.tv_sec.cast_unsigned())
+                        .nsec(timeout.tv_nsec as u32);
+                    self.ring.submitter().submit_with_args(1, &SubmitArgs::new().timespec(&time))
+                }
+            };
+            self.take(list);
+            match entered {
+                _ if !list.is_empty() => Ok(list.len()),
+                Err(error) if error.raw_os_error() == Some(libc::ETIME) => Ok(0),
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => Ok(0),
+                Err(error) => Err(error),
+                // Orders were given, and that hides how the wait ended.
+                Ok(given) if given > 0 => Err(io::ErrorKind::Interrupted.into()),
+                Ok(_) => Ok(0),
+            }
+        });
+        self.waits.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    fn submit_if_any(&self) -> io::Result<()> {
+        let guard = lock(&self.orders);
+        // SAFETY: the lock makes this thread the only one that uses the queue.
+        let is_empty = unsafe { self.ring.submission_shared().is_empty() };
+        drop(guard);
+        if is_empty { Ok(()) } else { self.submit() }
+    }
+
+    fn take(&self, list: &mut Vec<Answer>) {
+        let _guard = lock(&self.answers);
+        // SAFETY: the lock makes this thread the only one that empties the queue.
+        for entry in unsafe { self.ring.completion_shared() } {
+            if entry.user_data() != UNHEARD {
+                let result = entry.result();
+                list.push(Answer {
+                    tag: entry.user_data(),
+                    result: u32::try_from(result).map(Flags::from_bits_retain).map_err(|_| -result),
+                    more: cqueue::more(entry.flags()),
+                });
+            }
+        }
+    }
+}
+
+impl AsFd for Ring {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        // SAFETY: the ring is open as long as it is there.
+        unsafe { BorrowedFd::borrow_raw(self.ring.as_raw_fd()) }
+    }
+}
+
+impl fmt::Debug for Ring {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ring").field(&self.as_fd()).finish()
+    }
+}
+
+fn lock(mutex: &Mutex<()>) -> MutexGuard<'_, ()> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
