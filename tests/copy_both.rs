@@ -8,13 +8,13 @@ use aqueduct::adapters::Closing;
 use aqueduct::adapters::duplex::Duplex;
 use aqueduct::copy::{Cancel, Copier, Direction, ExchangeError, Side};
 use aqueduct::net::{TcpStream, UnixStream};
-use aqueduct::source::Connection;
+use aqueduct::source::{Connection, Deadlines, Finish, Source};
 use aqueduct::stream::Stream;
 use aqueduct::{ReadExt, WriteExt, copy_bidirectional, duplex_with_capacity, is_cancelled, task};
 use std::io::{self, ErrorKind, PipeReader, PipeWriter, Read, Write};
 use std::net::Shutdown;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -372,6 +372,88 @@ fn a_cancel_and_that_of_a_task_stop_both_directions() {
 }
 
 /// Panics when it is read.
+/// A connection whose writer fails. Its reader seems to have ended, once calls are to wait no longer.
+struct Torn {
+    reader: aqueduct::adapters::pipe::Reader,
+    ends: Arc<Ends>,
+}
+
+struct Ends(Mutex<Option<aqueduct::adapters::pipe::Writer>>);
+
+impl Deadlines for Ends {
+    fn set_read_deadline(&self, at: Option<Instant>) {
+        if at.is_some() {
+            self.0.lock().unwrap().take();
+        }
+    }
+
+    fn set_write_deadline(&self, _: Option<Instant>) {}
+}
+
+struct Fails;
+
+impl Write for Fails {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::Error::other("torn"))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Connection for Torn {
+    fn halves(&mut self) -> (impl Source + Send, impl Finish + Send) {
+        ((&mut self.reader).opaque(), Fails.opaque_writes().closing())
+    }
+
+    fn control(&self) -> Option<Box<dyn Deadlines + Send + Sync>> {
+        Some(Box::new(Arc::clone(&self.ends)))
+    }
+}
+
+#[test]
+fn what_seems_to_end_after_a_failure_has_not_ended() {
+    everywhere("a broken connection", || {
+        let (reader, writer) = aqueduct::pipe();
+        let mut a = Torn { reader, ends: Arc::new(Ends(Mutex::new(Some(writer)))) };
+        let (mut b, mut far) = duplex_with_capacity(8);
+        far.write_all(b"news").unwrap();
+        let failed = copy_bidirectional(&mut a, &mut b).unwrap_err();
+        assert_eq!((failed.direction, failed.kind()), (Direction::Back, ErrorKind::Other));
+        assert!(is_cancelled(&io::Error::from(*failed.other.unwrap_err())));
+    });
+}
+
+/// Bytes that the kernel moves straight from one descriptor to another are no silence.
+#[test]
+fn bytes_that_pass_in_the_kernel_put_the_end_off() {
+    everywhere("beats", || {
+        let patience = Duration::from_millis(400);
+        let ((mut a, near), (mut b, mut drain, feed)) = (tcp(), pipes());
+        let data = kit::noise(4 << 20, 1);
+        let (said, pieces) = (data.clone(), 16);
+        let speaks = thread::spawn(move || {
+            // In all it takes longer than the patience, and each piece a small part of it.
+            for piece in said.chunks(said.len() / pieces) {
+                (&near).write_all(piece).unwrap();
+                thread::sleep(patience / 10);
+            }
+            near.shutdown(Shutdown::Write).unwrap();
+        });
+        let hears = thread::spawn(move || {
+            let mut heard = Vec::new();
+            drain.read_to_end(&mut heard).unwrap();
+            drop(feed);
+            heard
+        });
+        let copier = Copier::new().idle_timeout(patience);
+        copier.copy_bidirectional(&mut a, &mut b).unwrap();
+        speaks.join().unwrap();
+        assert!(hears.join().unwrap() == data);
+    });
+}
+
 struct Bomb;
 
 impl Read for Bomb {
