@@ -125,13 +125,26 @@ pub(crate) fn local_inet(fd: BorrowedFd<'_>) -> Option<SocketAddr> {
     from_inet(rustix::net::getsockname(fd).ok()).ok()
 }
 
-/// Whether the peer has ended its direction, or the connection was reset, by poll(2).
+/// Whether the peer has ended its direction, or the connection was reset. Where poll(2) does not
+/// tell, not before everything was read that came before the end.
 #[cfg(feature = "http")]
 pub(crate) fn has_ended(fd: BorrowedFd<'_>) -> bool {
-    use rustix::event::{PollFd, PollFlags, Timespec};
-    const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
-    let mut list = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
-    retry(|| Ok(rustix::event::poll(&mut list, Some(&NOW))?)).is_ok_and(|n| n > 0)
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec};
+        const NOW: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let mut list = [PollFd::from_borrowed_fd(fd, PollFlags::RDHUP)];
+        retry(|| Ok(rustix::event::poll(&mut list, Some(&NOW))?)).is_ok_and(|n| n > 0)
+    }
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    {
+        use rustix::net::{RecvFlags, recv};
+        let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+        match retry(|| Ok(recv(fd, &mut [0; 1], flags)?.0)) {
+            Ok(n) => n == 0,
+            Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+        }
+    }
 }
 
 /// connect(2); `false` if it goes on by itself, until the socket can be written.
