@@ -53,7 +53,7 @@ pub(crate) use self::imp::{
 pub(crate) use self::kind::{Identity, Kind, Manner, appends, manner, never_waits};
 #[cfg(feature = "http")]
 pub(crate) use self::nowait::read_warm;
-pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
+pub(crate) use self::nowait::{IOV_MAX, Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::Watch;
 
 #[cfg(all(test, aqueduct_loom))]
