@@ -133,6 +133,8 @@ pub(crate) struct Registry {
     /// Somebody polls it whenever nothing else is to be done, so that everybody may rely on it;
     /// otherwise only its own thread, for itself.
     tended: bool,
+    /// The process that made it. A child of fork(2) has the same backend, not one like it.
+    process: u32,
     slots: Mutex<Slots>,
 }
 
@@ -158,7 +160,8 @@ impl Registry {
         let backend = match Choice::chosen()? {
             Choice::Epoll => Backend::init()?,
         };
-        Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
+        let process = std::process::id();
+        Ok(Arc::new(Self { backend, tended, process, slots: Mutex::default() }))
     }
 
     pub(super) fn is_tended(&self) -> bool {
@@ -181,8 +184,11 @@ impl Registry {
     }
 
     fn close(&self, fd: BorrowedFd<'_>, key: Key) {
-        // Whatever it answers, the slot must go: its generation keeps late events away.
-        let _ = self.backend.close(fd);
+        // What a child drops, its parent may wait for.
+        if std::process::id() == self.process {
+            // Whatever it answers, the slot must go: its generation keeps late events away.
+            let _ = self.backend.close(fd);
+        }
         self.slots().remove(key);
     }
 
