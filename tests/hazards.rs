@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 fn on_pollers(name: &str, body: fn(Way)) {
-    for way in Way::POLLERS {
+    for way in Way::pollers() {
         way.run(name, move || body(way));
     }
 }

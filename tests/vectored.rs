@@ -29,7 +29,7 @@ fn each_kind(name: &str, body: fn(Stream<OwnedFd>, Stream<OwnedFd>)) {
         }),
     ];
     for (kind, pair) in kinds {
-        for way in Way::ALL {
+        for way in Way::all() {
             way.run(&format!("{name}, {kind}"), move || {
                 let (near, far) = streams(pair());
                 body(registered(way, near), far);
