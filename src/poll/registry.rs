@@ -59,7 +59,15 @@ impl Desc {
         if let Home::At(there, _) = &*self.home() {
             return Ok(registry.tended && there.upgrade().is_some_and(|it| it.tended));
         }
-        self.visit(fd, registry, Interest::BOTH, Mode::Edge)
+        match self.visit(fd, registry, Interest::BOTH, Mode::Edge) {
+            // There is no room for one more. It can be waited for all the same, and may have room later.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::OutOfMemory) =>
+            {
+                Ok(false)
+            }
+            settled => settled,
+        }
     }
 
     /// Makes `registry` the home of what has none; `false` if it cannot be.

@@ -83,6 +83,7 @@ pub(crate) enum Call {
     Write,
     Accept,
     Connect,
+    Watch,
 }
 
 /// Runs a call until it is not interrupted.
