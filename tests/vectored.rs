@@ -13,8 +13,10 @@ use std::time::Instant;
 /// Twice as many as one call takes, nearly.
 const MANY: usize = 2000;
 
+type Make = fn() -> (OwnedFd, OwnedFd);
+
 fn each_kind(name: &str, body: fn(Stream<OwnedFd>, Stream<OwnedFd>)) {
-    let kinds: [(&str, fn() -> (OwnedFd, OwnedFd)); 3] = [
+    let kinds: [(&str, Make); 3] = [
         ("tcp", || {
             let (a, b) = tcp();
             (a.into(), b.into())
