@@ -173,6 +173,7 @@ fn wait_where_there_is_no_room(errno: Errno) {
 }
 
 #[test]
+#[cfg_attr(miri, ignore = "by poll(2)")]
 fn a_backend_without_room_is_waited_without() {
     for errno in [Errno::NOSPC, Errno::NOMEM] {
         let local = Local::new().unwrap();
