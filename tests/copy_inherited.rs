@@ -10,6 +10,8 @@ use aqueduct::stream::{Control, Inherited, Stream};
 use aqueduct::{Copier, CopyError, copy, task};
 use kit::{Waiting, Way, noise, tcp, terminal, unix, within};
 use rustix::fs::{OFlags, fcntl_getfl};
+use rustix::net::sockopt::socket_type;
+use rustix::net::{Shutdown, shutdown};
 use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -180,6 +182,66 @@ fn a_full_sink_ends_it_at_the_deadline() {
         from.check_flags();
         to.check_flags();
         feeder.end();
+    });
+}
+
+/// A socket whose peer has stopped sending has hung up, as poll(2) and epoll(7) have it: that makes
+/// no room in it.
+#[test]
+fn a_full_sink_whose_peer_sends_no_more_ends_it_at_the_deadline() {
+    over_all("half-closed sink", |mut from, mut to, name| {
+        // Others cannot be closed by half.
+        if shutdown(&to.far, Shutdown::Write).is_err() {
+            return;
+        }
+        let feeder = feed_for_ever(&from.far);
+        let at = Instant::now() + Duration::from_millis(30);
+        to.stream.set_write_deadline(Some(at));
+        let stopped = copy(&mut from.stream, &mut to.stream).unwrap_err();
+        timed_out(&stopped, name);
+        assert!(Instant::now() >= at, "{name}: early");
+        from.check_flags();
+        to.check_flags();
+        feeder.end();
+    });
+}
+
+/// Nor do bytes come from a peer that only reads no more.
+#[test]
+fn a_silent_source_whose_peer_reads_no_more_ends_it_at_the_deadline() {
+    over_all("half-closed source", |mut from, mut to, name| {
+        if shutdown(&from.far, Shutdown::Read).is_err() {
+            return;
+        }
+        let at = Instant::now() + Duration::from_millis(30);
+        from.stream.set_read_deadline(Some(at));
+        let stopped = copy(&mut from.stream, &mut to.stream).unwrap_err();
+        timed_out(&stopped, name);
+        assert!(Instant::now() >= at, "{name}: early");
+        from.check_flags();
+        to.check_flags();
+    });
+}
+
+/// The end of one direction is the end of the copy, before its deadline.
+#[test]
+fn a_source_that_is_closed_by_half_ends_it_well() {
+    over_all("half-closed", |mut from, mut to, name| {
+        if socket_type(&from.far).is_err() {
+            return;
+        }
+        let feeder = Peer::start(&from.far, |mut far| {
+            far.write_all(&noise(SOME, 1))?;
+            Ok(shutdown(far, Shutdown::Write)?)
+        });
+        let drainer = drain(&to.far);
+        from.stream.set_read_deadline(Some(Instant::now() + kit::PATIENCE));
+        assert_eq!(copy(&mut from.stream, &mut to.stream).unwrap(), SOME as u64, "{name}");
+        from.check_flags();
+        to.check_flags();
+        io::Result::unwrap(feeder.work.join());
+        drop((to.stream, to.shared));
+        assert!(drainer.work.join() == noise(SOME, 1), "{name}");
     });
 }
 

@@ -16,7 +16,7 @@ fn every_kind() -> impl Iterator<Item = (Duplex, Duplex)> {
 }
 
 fn in_all_ways(name: &str, body: fn(Way)) {
-    for way in Way::ALL {
+    for way in Way::all() {
         way.run(name, move || body(way));
     }
 }

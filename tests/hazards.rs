@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::unbounded_channel;
 
 fn on_pollers(name: &str, body: fn(Way)) {
-    for way in Way::POLLERS {
+    for way in Way::pollers() {
         way.run(name, move || body(way));
     }
 }
@@ -403,6 +403,31 @@ fn a_full_pipe_is_written_on_as_soon_as_there_is_room() {
         }
         reader.read_to_end(&mut got).unwrap();
         assert!(writer.join() == got);
+    });
+}
+
+/// A full socket is not reported at the first byte of room, but once about a third of it is free.
+#[test]
+fn a_full_socket_is_written_on_though_room_is_told_of_late() {
+    on_pollers("a full socket", |way| {
+        let (mut reader, mut writer) = streams(tcp());
+        let (mut sent, block) = (0, kit::noise(1 << 16, 5));
+        let full = loop {
+            match writer.try_write(&block[sent % block.len()..]) {
+                Ok(n) => sent += n,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(full.kind(), ErrorKind::WouldBlock);
+        let rest = block.repeat(2)[sent % block.len()..][..block.len()].to_vec();
+        let writer = Waiting::start(way, 1, move || writer.write_all(&rest).unwrap());
+        let writer = writer.asleep();
+        let mut got = vec![0; 5000];
+        got.chunks_mut(1).for_each(|byte| reader.read_exact(byte).unwrap());
+        reader.read_to_end(&mut got).unwrap();
+        writer.join();
+        assert_eq!(got.len(), sent + block.len());
+        assert!(got.chunks(block.len()).all(|part| *part == block[..part.len()]));
     });
 }
 

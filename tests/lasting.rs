@@ -56,7 +56,7 @@ fn sleeps<T: Send + 'static>(waiting: Waiting<T>) -> Waiting<T> {
 }
 
 fn in_each_way(name: &str, test: impl Fn(Way) + Clone + Send + 'static) {
-    for way in Way::ALL {
+    for way in Way::all() {
         let test = test.clone();
         within(&format!("{name}, {way:?}"), move || test(way));
     }

@@ -11,7 +11,7 @@ use aqueduct::poll::{Local, Poller};
 use aqueduct::stream::{Control, Stream};
 use aqueduct::task::{self, JoinHandle, Runtime};
 use aqueduct::{Copier, copy::Cancel, duplex_with_capacity, is_cancelled};
-use kit::{tcp, terminal, unix};
+use kit::{runs_tasks, tcp, terminal, unix};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -215,7 +215,8 @@ fn work(world: &World, number: usize) {
 /// The threads and tasks at work.
 struct Crew {
     world: Arc<World>,
-    runtime: Runtime,
+    /// There unless threads alone are tested.
+    runtime: Option<Runtime>,
     guests: Option<Runtime>,
     threads: Vec<thread::JoinHandle<()>>,
     tasks: Vec<(usize, JoinHandle<()>)>,
@@ -228,17 +229,19 @@ impl Crew {
             thread::spawn(move || work(&world, number))
         });
         let threads = threads.collect();
-        let runtime = Runtime::builder().workers(2).build().unwrap();
+        let runtime = runs_tasks().then(|| Runtime::builder().workers(2).build().unwrap());
         let mut crew = Self { world, runtime, guests: None, threads, tasks: Vec::new() };
-        (THREADS..THREADS + TASKS).for_each(|number| crew.employ(number));
-        crew.invite();
+        if runs_tasks() {
+            (THREADS..THREADS + TASKS).for_each(|number| crew.employ(number));
+            crew.invite();
+        }
         crew
     }
 
     fn employ(&mut self, number: usize) {
         let world = Arc::clone(&self.world);
         let guests = self.guests.as_ref().filter(|_| number >= THREADS + TASKS);
-        let runtime = guests.unwrap_or(&self.runtime);
+        let runtime = guests.or(self.runtime.as_ref()).expect("tasks are tested");
         self.tasks.push((number, runtime.spawn(move || work(&world, number))));
     }
 
@@ -262,7 +265,7 @@ impl Crew {
 
     /// The worker of the guests ends, with all that waits there and for what is at home there.
     fn change_guests(&mut self) {
-        let guests = self.guests.take().expect("they were invited");
+        let Some(guests) = self.guests.take() else { return };
         guests.shutdown().expect("all tasks end when they are cancelled");
         self.tasks.retain(|(number, _)| *number < THREADS + TASKS);
         self.invite();
@@ -278,8 +281,9 @@ impl Crew {
         for (_, task) in self.tasks {
             drop(task.join());
         }
-        self.runtime.shutdown().unwrap();
-        self.guests.expect("they were invited").shutdown().unwrap();
+        for runtime in self.runtime.into_iter().chain(self.guests) {
+            runtime.shutdown().unwrap();
+        }
     }
 }
 
@@ -292,14 +296,15 @@ fn soak(length: Duration) {
     let poller = Poller::new().unwrap();
     let mut dice = Dice(seed | 1);
     let until = Instant::now() + length;
-    let mut seen = [(u64::MAX, Instant::now()); FLOWS];
+    let mut seen = vec![(u64::MAX, Instant::now()); if runs_tasks() { FLOWS } else { THREADS }];
     while Instant::now() < until {
         let pause = Duration::from_millis(2);
         poller.wait(&mut aqueduct::poll::Events::new(), Some(pause)).unwrap();
         fresh(&world, &mut dice);
         sweep(&world, || dice.roll(4) == 0);
         if dice.roll(3) == 0 {
-            crew.tasks[dice.roll((TASKS + GUESTS) as u64) as usize].1.cancel();
+            let task = crew.tasks.get(dice.roll((TASKS + GUESTS) as u64) as usize);
+            task.inspect(|(_, task)| task.cancel());
         }
         crew.replace();
         if dice.roll(50) == 0 {

@@ -23,7 +23,7 @@ fn tcp() -> (Stream<TcpStream>, Stream<TcpStream>) {
 }
 
 #[test]
-fn gigabytes_pass_between_streams_on_threads_and_on_pollers() {
+fn much_passes_between_streams_on_threads_and_on_pollers() {
     for local in [false, true] {
         let (mut a, mut b) = tcp();
         let (mut c, mut d) = unix();
@@ -52,6 +52,29 @@ fn gigabytes_pass_between_streams_on_threads_and_on_pollers() {
         writer.join().unwrap();
         assert_eq!(mover.join().unwrap(), total);
         assert_eq!(got, total);
+    }
+}
+
+/// More than a call can move, and than an `i32` can count.
+#[cfg(target_pointer_width = "64")]
+#[test]
+fn one_write_and_one_copy_move_more_than_two_gibibytes() {
+    const LEN: usize = (2 << 30) + 4099;
+    for local in [false, true] {
+        let (reader, writer) = io::pipe().unwrap();
+        let mut reader = Stream::from_std(reader).unwrap();
+        let mut writer = Stream::from_std(writer).unwrap();
+        let guard = move || (local && cfg!(target_os = "linux")).then(|| Local::new().unwrap());
+        let feeder = thread::spawn(move || {
+            let _guard = guard();
+            // Nobody has touched it, so that it takes no room.
+            writer.write(&vec![0; LEN]).unwrap()
+        });
+        let _guard = guard();
+        let mut null = std::fs::File::create("/dev/null").unwrap();
+        let copier = aqueduct::Copier::new().grow_pipes(true);
+        assert_eq!(copier.copy(&mut reader, &mut null).unwrap().copied(), LEN as u64);
+        assert_eq!(feeder.join().unwrap(), LEN);
     }
 }
 

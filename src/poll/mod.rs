@@ -1,7 +1,7 @@
 //! The netpoller: who waits for which descriptor, and until when.
 //!
 //! Go's netpoller gives goroutines descriptors that seem to block; this one gives them to threads
-//! and, later, to tasks. Its parts:
+//! and to tasks. Its parts:
 //!
 //! * `Netpoll`, the contract of a backend, in Go's functions: init, open, close, arm, poll, break
 //!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are

@@ -58,7 +58,15 @@ impl Desc {
             }
             return Ok(arrives);
         }
-        self.visit(fd, registry, Interest::BOTH, Mode::Edge)
+        match self.visit(fd, registry, Interest::BOTH, Mode::Edge) {
+            // There is no room for one more. It can be waited for all the same, and may have room later.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::OutOfMemory) =>
+            {
+                Ok(false)
+            }
+            settled => settled,
+        }
     }
 
     /// Makes `registry` the home of what has none; `false` if it cannot be.
@@ -132,6 +140,8 @@ pub(crate) struct Registry {
     /// Somebody polls it whenever nothing else is to be done, so that everybody may rely on it;
     /// otherwise only its own thread, for itself.
     tended: bool,
+    /// The process that made it. A child of fork(2) has the same backend, not one like it.
+    process: u32,
     slots: Mutex<Slots>,
 }
 
@@ -153,7 +163,8 @@ impl Registry {
     /// With the backend of `choice`, or that which the environment asks for, or the system's best.
     pub(crate) fn new(choice: Option<Backend>, tended: bool) -> io::Result<Arc<Self>> {
         let backend = Driver::new(choice)?;
-        Ok(Arc::new(Self { backend, tended, slots: Mutex::default() }))
+        let process = std::process::id();
+        Ok(Arc::new(Self { backend, tended, process, slots: Mutex::default() }))
     }
 
     pub(crate) fn kind(&self) -> Backend {
@@ -184,8 +195,11 @@ impl Registry {
     }
 
     fn close(&self, fd: BorrowedFd<'_>, key: Key) {
-        // Whatever it answers, the slot must go: its generation keeps late events away.
-        let _ = self.backend.close(fd);
+        // What a child drops, its parent may wait for.
+        if std::process::id() == self.process {
+            // Whatever it answers, the slot must go: its generation keeps late events away.
+            let _ = self.backend.close(fd);
+        }
         self.slots().remove(key);
     }
 

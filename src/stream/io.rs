@@ -8,6 +8,7 @@ use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait};
 use crate::task;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
+use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
@@ -114,6 +115,9 @@ impl<T: AsFd> Inner<T> {
     }
 
     pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+        let part = at_once(bufs);
+        let bufs = &mut bufs[part];
+        // Of those alone that the call is given: falling short of the others proves nothing.
         let len = bufs.iter().map(|buf| buf.len()).sum();
         if len == 0 {
             return self.desc.read.refuse().map(|()| 0);
@@ -124,6 +128,9 @@ impl<T: AsFd> Inner<T> {
     pub(super) fn peek(&self, buf: &mut [u8]) -> Result<usize> {
         if self.nowait != Nowait::Socket {
             return Err(error::peeks_no_socket());
+        }
+        if buf.is_empty() {
+            return self.desc.read.refuse().map(|()| 0);
         }
         // What was peeked at is still there, however short the answer.
         self.reading(0, |nowait, fd| nowait.peek(fd, buf))
@@ -154,6 +161,7 @@ impl<T: AsFd> Inner<T> {
     }
 
     pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<usize> {
+        let bufs = &bufs[at_once(bufs)];
         let side = &self.desc.write;
         let mut patience = Patience::new(side);
         let _turn = patience.enter()?;
@@ -274,6 +282,12 @@ impl<'a> Patience<'a> {
     fn until(&mut self) -> Option<Instant> {
         *self.until.get_or_insert_with(|| self.side.timeout.starting_now())
     }
+}
+
+/// As many buffers as one call takes, from the first that is not empty: nothing done would be an end.
+fn at_once<B: Deref<Target = [u8]>>(bufs: &[B]) -> Range<usize> {
+    let start = bufs.iter().position(|buf| !buf.is_empty()).unwrap_or(0);
+    start..bufs.len().min(start.saturating_add(sys::IOV_MAX))
 }
 
 fn would_block() -> Result<usize> {

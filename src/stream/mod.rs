@@ -98,7 +98,12 @@ impl<T: AsFd> Stream<T> {
         Ok(Self { inner: Arc::new(Inner::new(io)?) })
     }
 
-    /// Gives the descriptor back, as it was taken over.
+    /// Gives the descriptor back, as it was taken over: if its description blocked then, it blocks
+    /// from now on.
+    ///
+    /// That is so for everybody who shares the description, since the flag is the description's. Calls
+    /// on another `Stream` of the same pipe or terminal may block in the kernel then, where neither
+    /// deadline nor close is heard; so take apart the last of them alone. Sockets do not care.
     ///
     /// # Errors
     ///

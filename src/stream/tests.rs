@@ -2,8 +2,11 @@
 //! `tests`.
 
 use super::{Inner, Stream};
-use crate::poll::Local;
-use crate::sys::{self, Manner, Nowait};
+use crate::poll::{Local, keeps};
+use crate::sys::faults::{self, Faults};
+use crate::sys::{self, Call, Manner, Nowait};
+use crate::task;
+use rustix::io::Errno;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read, Result, Write, pipe};
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -147,6 +150,44 @@ fn streams_outlive_the_backends_that_they_wait_at() {
     }
     drop(writer);
     assert_eq!(read(&reader).unwrap(), b"");
+}
+
+/// Registering the stream fails first, and then succeeds.
+fn wait_where_there_is_no_room(errno: Errno) {
+    let (reader, mut writer) = streams();
+    let soon = || reader.set_read_deadline(Some(Instant::now() + Duration::from_millis(1)));
+    let full = Faults { off: vec![(Call::Watch, errno.raw_os_error())], ..Faults::default() };
+    let (got, _) = faults::with(full, || {
+        soon();
+        assert_eq!(kind(read(&reader)), ErrorKind::TimedOut);
+        reader.set_read_deadline(None);
+        let other = thread::spawn(move || writer.write_all(b"x").map(|()| writer).unwrap());
+        let got = read(&reader);
+        assert!(!keeps(reader.inner.desc()));
+        (got, other.join().unwrap())
+    });
+    assert_eq!(got.0.unwrap(), b"x", "{errno}");
+    soon();
+    assert_eq!(kind(read(&reader)), ErrorKind::TimedOut);
+    assert!(keeps(reader.inner.desc()), "there is room again");
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "by poll(2)")]
+fn a_backend_without_room_is_waited_without() {
+    for errno in [Errno::NOSPC, Errno::NOMEM] {
+        let local = Local::new().unwrap();
+        wait_where_there_is_no_room(errno);
+        drop(local);
+    }
+}
+
+#[test]
+#[cfg_attr(miri, ignore = "stacks")]
+fn a_task_waits_where_a_backend_has_no_room() {
+    for errno in [Errno::NOSPC, Errno::NOMEM] {
+        task::run(move || wait_where_there_is_no_room(errno)).unwrap();
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! epoll(7).
 
-use super::Event;
 use super::wait::in_steps;
+use super::{Call, Event, faults::gate, retry};
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use std::io;
@@ -33,6 +33,7 @@ impl Epoll {
     }
 
     pub(crate) fn add(&self, fd: BorrowedFd<'_>, key: u64, flags: Flags) -> io::Result<()> {
+        retry(|| gate(Call::Watch, 1))?;
         Ok(epoll::add(&self.epoll, fd, EventData::new_u64(key), flags)?)
     }
 

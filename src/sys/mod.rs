@@ -78,7 +78,7 @@ pub(crate) use self::kind::{
 };
 #[cfg(feature = "http")]
 pub(crate) use self::nowait::read_warm;
-pub(crate) use self::nowait::{Nowait, is_cold, set_nonblocking};
+pub(crate) use self::nowait::{IOV_MAX, Nowait, is_cold, set_nonblocking};
 pub(crate) use self::wait::Watch;
 
 #[cfg(all(test, aqueduct_loom))]
@@ -108,6 +108,7 @@ pub(crate) enum Call {
     Write,
     Accept,
     Connect,
+    Watch,
 }
 
 /// Runs a call until it is not interrupted.

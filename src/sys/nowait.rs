@@ -10,6 +10,9 @@ use rustix::net::{
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::BorrowedFd;
 
+/// How many buffers one call takes, on every system we know; for more, calls on sockets fail.
+pub(crate) const IOV_MAX: usize = 1024;
+
 /// How a call on a descriptor is kept from waiting. Each answers `WouldBlock` instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Nowait {
@@ -50,6 +53,7 @@ impl Nowait {
         })
     }
 
+    /// No more than [`IOV_MAX`] buffers.
     pub(crate) fn read_vectored(
         self,
         fd: BorrowedFd<'_>,
@@ -95,6 +99,7 @@ impl Nowait {
         })
     }
 
+    /// No more than [`IOV_MAX`] buffers.
     pub(crate) fn write_vectored(
         self,
         fd: BorrowedFd<'_>,

@@ -3,7 +3,7 @@
 
 mod way;
 
-pub(crate) use self::way::{Waiting, Way, on_all_ways, this_thread, until_asleep};
+pub(crate) use self::way::{Waiting, Way, on_all_ways, runs_tasks, this_thread, until_asleep};
 
 use aqueduct::stream::Stream;
 #[cfg(not(target_os = "netbsd"))]

@@ -56,7 +56,7 @@ thread_local! {
 }
 
 impl Way {
-    pub(crate) const ALL: [Self; 7] = [
+    const ALL: [Self; 7] = [
         Self::Plain,
         Self::Local,
         Self::Mixed,
@@ -66,8 +66,21 @@ impl Way {
         Self::Across,
     ];
 
+    /// Those that are to be tested.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let tasks = runs_tasks();
+        Self::ALL.into_iter().filter(move |way| tasks || way.is_of_threads())
+    }
+
     /// Those in which every flow of control has a poller.
-    pub(crate) const POLLERS: [Self; 4] = [Self::Local, Self::Tasks, Self::Workers, Self::Across];
+    pub(crate) fn pollers() -> impl Iterator<Item = Self> {
+        let these = [Self::Local, Self::Tasks, Self::Workers, Self::Across];
+        Self::all().filter(move |way| these.contains(way))
+    }
+
+    fn is_of_threads(self) -> bool {
+        matches!(self, Self::Plain | Self::Local | Self::Mixed)
+    }
 
     /// Runs a test, under a watchdog, where its first flow of control belongs.
     pub(crate) fn run<T: Send + 'static>(
@@ -128,9 +141,19 @@ impl Way {
     }
 }
 
+/// Whether tasks are tested, too. Not under a checker that cannot follow them, for which
+/// `AQUEDUCT_TEST_WAYS` is `threads`.
+pub(crate) fn runs_tasks() -> bool {
+    match std::env::var("AQUEDUCT_TEST_WAYS").as_deref() {
+        Err(_) => true,
+        Ok("threads") => false,
+        Ok(other) => panic!("AQUEDUCT_TEST_WAYS={other}: only threads may be chosen"),
+    }
+}
+
 /// Runs a test in each way.
 pub(crate) fn on_all_ways(name: &str, body: fn(Way)) {
-    for way in Way::ALL {
+    for way in Way::all() {
         way.run(name, move || body(way));
     }
 }

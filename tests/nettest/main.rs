@@ -14,7 +14,7 @@ macro_rules! over {
         mod $transport {
             $(#[test]
             fn $test() {
-                for way in crate::kit::Way::ALL {
+                for way in crate::kit::Way::all() {
                     way.run(stringify!($test), move || {
                         let pair = crate::conn::settled(way, crate::conn::$transport());
                         crate::semantics::$test(way, pair);
