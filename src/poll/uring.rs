@@ -132,7 +132,7 @@ fn asked(entry: &Entry) -> io::Result<Flags> {
     let mut list = [Asked { fd: entry.fd, want, got: level::Flags::empty() }];
     level::ask(&mut list)?;
     // The flags are those of poll(2), in more bits.
-    Ok(Flags::from_bits_retain(u32::from(list[0].got.bits())))
+    Ok(Flags::from_bits_retain(list[0].got.bits() as u32))
 }
 
 /// Whatever it was, the next call says it; so each failure counts as ready.
