@@ -90,7 +90,7 @@ fn watch_a_device(way: Way) {
     let (from, _feed) = io::pipe().unwrap();
     let mut from = Stream::from_std(from).unwrap();
     let mut to = Stream::from_std(File::create("/dev/full").unwrap()).unwrap();
-    from.set_read_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    from.set_read_deadline(Some(Instant::now() + SPIN));
     let copier = Copier::new().watch_outputs(true);
     let late = Waiting::start(way, 1, move || copier.copy(&mut from, &mut to).unwrap_err());
     assert_eq!(late.join().kind(), ErrorKind::TimedOut);
@@ -114,14 +114,16 @@ fn watch_a_half_closed_peer(way: Way) {
     feed.write_all(b"news").unwrap();
     peer.read_exact(&mut [0; 4]).unwrap();
     let mover = mover.asleep();
-    // Time for it to spin, if it does.
     let (never, _keep) = io::pipe().unwrap();
     let mut timer = Stream::from_std(never).unwrap();
-    timer.set_read_deadline(Some(Instant::now() + Duration::from_millis(50)));
+    timer.set_read_deadline(Some(Instant::now() + SPIN));
     assert_eq!(timer.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
     cancel.cancel();
     assert!(is_cancelled(&mover.join().source));
 }
+
+/// Time for a copy to spin, if it does: that is thousands of calls, though each is traced.
+const SPIN: Duration = Duration::from_millis(300);
 
 const ROUNDS: usize = 100;
 
@@ -204,7 +206,7 @@ fn a_copy_passes_the_urgent_mark_in_few_calls() {
     for case in WAYS.map(|way| format!("urgent-{way:?}")) {
         let Some(calls) = calls(&case) else { return };
         let calls = calls.lines().count();
-        assert!(calls < 200, "{case}: {calls} calls");
+        assert!(calls < 1000, "{case}: {calls} calls");
     }
 }
 
@@ -214,7 +216,8 @@ fn a_copy_that_watches_what_is_not_lost_sleeps() {
         for case in WAYS.map(|way| format!("{what}-{way:?}")) {
             let Some(calls) = calls(&case) else { return };
             let calls = calls.lines().count();
-            assert!(calls < 200, "{case}: {calls} calls");
+            // How long others take to see it sleep costs calls too.
+            assert!(calls < 1000, "{case}: {calls} calls");
         }
     }
 }

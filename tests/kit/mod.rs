@@ -10,12 +10,16 @@ use aqueduct::stream::Stream;
 use rustix::pty::ptsname;
 use rustix::pty::{OpenptFlags, grantpt, openpt, unlockpt};
 use rustix::termios::{OptionalActions, tcgetattr, tcsetattr};
-use std::fs::OpenOptions;
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::resume_unwind;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -28,6 +32,7 @@ pub(crate) fn within<T: Send + 'static>(
     name: &str,
     body: impl FnOnce() -> T + Send + 'static,
 ) -> T {
+    let before = Descriptors::counted();
     let (done, end) = mpsc::channel();
     let thread = thread::spawn(move || {
         let result = body();
@@ -38,7 +43,44 @@ pub(crate) fn within<T: Send + 'static>(
         Err(RecvTimeoutError::Timeout) => panic!("{name}: still waiting, a wake was lost"),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {}
     }
-    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+    let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+    if let Some(before) = before {
+        before.assert_none_is_left(name);
+    }
+    result
+}
+
+/// What the process has open. With `AQUEDUCT_COUNT_DESCRIPTORS=1` whatever runs [`within`] a time must
+/// leave none open; one test at a time, then, as by `--test-threads=1`.
+struct Descriptors(BTreeMap<OsString, PathBuf>);
+
+impl Descriptors {
+    fn counted() -> Option<Self> {
+        env::var_os("AQUEDUCT_COUNT_DESCRIPTORS")?;
+        // That of the process stays.
+        aqueduct::task::spawn(|| ()).join().unwrap();
+        Some(Self::now())
+    }
+
+    fn now() -> Self {
+        let all = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        // The directory itself is gone by the time it is asked for.
+        Self(all.filter_map(|fd| Some((fd.file_name(), fs::read_link(fd.path()).ok()?))).collect())
+    }
+
+    /// Threads may still be about to end.
+    fn assert_none_is_left(&self, name: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let now = Self::now();
+            if now.0.len() <= self.0.len() {
+                return;
+            }
+            let left: Vec<_> = now.0.iter().filter(|(fd, _)| !self.0.contains_key(*fd)).collect();
+            assert!(Instant::now() < end, "{name}: left open: {left:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
 }
 
 pub(crate) fn tcp() -> (TcpStream, TcpStream) {
