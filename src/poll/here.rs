@@ -142,7 +142,7 @@ impl Guest {
     fn announce(&self, me: &Unparker) -> io::Result<bool> {
         for side in [&self.desc.read, &self.desc.write] {
             let dry = side.word().drained(side.begin()?.seen);
-            if !dry.is_some_and(|dry| side.park(dry, me)) {
+            if !dry.is_some_and(|dry| side.park(dry, me.clone())) {
                 return Ok(false);
             }
         }

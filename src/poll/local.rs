@@ -1,8 +1,8 @@
 //! A thread that waits through a backend of its own.
 
+use super::Backend;
 use super::here::{self, Entered};
-use super::registry::Registry;
-use super::{Backend, Happening};
+use super::registry::{Batch, Registry};
 use crate::park::{Hook, Installed, Unparker, install};
 use crate::sync::atomic::{AtomicU8, Ordering};
 use crate::sys::{self, Watch};
@@ -55,7 +55,7 @@ struct Own {
 struct Inner {
     registry: Arc<Registry>,
     bell: Arc<Bell>,
-    scratch: Cell<Vec<Happening>>,
+    scratch: Cell<Batch>,
 }
 
 /// The permit of the thread, and how to reach it in its poll.
@@ -120,14 +120,14 @@ impl fmt::Debug for Local {
 impl Inner {
     /// Polls the backend and tells whom it concerns.
     fn poll(&self, until: Option<Instant>) -> io::Result<()> {
-        let mut list = self.scratch.take();
+        let mut batch = self.scratch.take();
         // Whoever is woken by an event is this thread, most of all, and it is awake then.
         // A permit left meanwhile is for this sleep, which ends: it is taken, not overwritten.
         let awake = || {
             self.bell.state.swap(RUNNING, Ordering::Acquire);
         };
-        let result = self.registry.turn(until, &mut list, awake);
-        self.scratch.set(list);
+        let result = self.registry.turn(until, &mut batch, awake);
+        self.scratch.set(batch);
         result
     }
 

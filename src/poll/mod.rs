@@ -50,7 +50,7 @@ pub(crate) use self::here::{Entered, enter, keeps, park_on, polls};
 pub use self::local::Local;
 
 pub use self::poller::{Builder, Event, Events, Poller};
-pub(crate) use self::registry::{Desc, Registry};
+pub(crate) use self::registry::{Batch, Desc, Registry};
 pub(crate) use self::side::Side;
 pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, wait_from, withdraw};
 pub(crate) use self::word::State;

@@ -2,6 +2,7 @@
 
 use super::backend::Driver;
 use super::{Backend, Happening, Interest, Key, Mode, Side};
+use crate::park::Unparker;
 use crate::sync::atomic::{AtomicPtr, Ordering};
 use crate::sync::{Mutex, MutexGuard};
 use std::io::{self, ErrorKind};
@@ -156,7 +157,15 @@ struct Slots {
 #[derive(Debug)]
 struct Slot {
     generation: u32,
-    desc: Weak<Desc>,
+    /// Until it leaves.
+    desc: Option<Arc<Desc>>,
+}
+
+/// Scratch room of who polls.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    list: Vec<Happening>,
+    woken: Vec<Unparker>,
 }
 
 impl Registry {
@@ -186,7 +195,7 @@ impl Registry {
         what: Interest,
         mode: Mode,
     ) -> io::Result<Key> {
-        let key = self.slots().insert(Arc::downgrade(desc));
+        let key = self.slots().insert(Arc::clone(desc));
         let opened = self.backend.open(fd, key, what, mode);
         if opened.is_err() {
             self.slots().remove(key);
@@ -203,26 +212,32 @@ impl Registry {
         self.slots().remove(key);
     }
 
-    /// Polls once and tells those whom it concerns, `awake` being called in between. `list` is
-    /// scratch room.
+    /// Polls once and tells those whom it concerns, `awake` being called in between.
     pub(crate) fn turn(
         &self,
         until: Option<Instant>,
-        list: &mut Vec<Happening>,
+        batch: &mut Batch,
         awake: impl FnOnce(),
     ) -> io::Result<()> {
+        let Batch { list, woken } = batch;
         list.clear();
         let result = self.backend.poll(until, list);
         awake();
-        for happening in list.iter() {
-            // The lock is not held while somebody is woken, who may want it.
-            let Some(desc) = self.slots().get(happening.key) else { continue };
-            if happening.readable {
-                desc.read.ready(happening.hung_up);
+        if !list.is_empty() {
+            let slots = self.slots();
+            for happening in list.iter() {
+                let Some(desc) = slots.get(happening.key) else { continue };
+                if happening.readable {
+                    woken.extend(desc.read.ready_for(happening.hung_up));
+                }
+                if happening.writable {
+                    woken.extend(desc.write.ready_for(happening.hung_up));
+                }
             }
-            if happening.writable {
-                desc.write.ready(happening.hung_up);
-            }
+        }
+        // Those who are woken may want the slots.
+        for waiter in woken.drain(..) {
+            waiter.unpark();
         }
         result.map(drop)
     }
@@ -230,7 +245,7 @@ impl Registry {
     /// Sends everybody away, to register anew elsewhere.
     pub(crate) fn evict(&self) {
         let Slots { list, .. } = std::mem::take(&mut *self.slots());
-        for desc in list.iter().filter_map(|slot| slot.desc.upgrade()) {
+        for desc in list.into_iter().filter_map(|slot| slot.desc) {
             desc.move_to(&mut desc.home(), Home::None);
             desc.read.recheck();
             desc.write.recheck();
@@ -244,7 +259,8 @@ impl Registry {
 }
 
 impl Slots {
-    fn insert(&mut self, desc: Weak<Desc>) -> Key {
+    fn insert(&mut self, desc: Arc<Desc>) -> Key {
+        let desc = Some(desc);
         let index = match self.free.pop() {
             Some(index) => {
                 self.list[index as usize].desc = desc;
@@ -258,10 +274,10 @@ impl Slots {
         key(index, self.list[index as usize].generation)
     }
 
-    fn get(&self, key: Key) -> Option<Arc<Desc>> {
+    fn get(&self, key: Key) -> Option<&Arc<Desc>> {
         let (index, generation) = (key as u32, (key >> 32) as u32);
         let slot = self.list.get(index as usize)?;
-        if slot.generation == generation { slot.desc.upgrade() } else { None }
+        if slot.generation == generation { slot.desc.as_ref() } else { None }
     }
 
     fn remove(&mut self, key: Key) {
@@ -269,7 +285,7 @@ impl Slots {
         if let Some(slot) = self.list.get_mut(index as usize) {
             if slot.generation == generation {
                 slot.generation = (generation + 1) & GENERATIONS;
-                slot.desc = Weak::new();
+                slot.desc = None;
                 self.free.push(index);
             }
         }
@@ -294,16 +310,17 @@ mod tests {
     fn an_event_of_a_former_generation_reaches_nobody() {
         let mut slots = Slots::default();
         let (first, second) = (Desc::new(), Desc::new());
-        let old = slots.insert(Arc::downgrade(&first));
-        assert!(slots.get(old).is_some_and(|desc| Arc::ptr_eq(&desc, &first)));
+        let old = slots.insert(Arc::clone(&first));
+        assert!(slots.get(old).is_some_and(|desc| Arc::ptr_eq(desc, &first)));
         slots.remove(old);
-        let new = slots.insert(Arc::downgrade(&second));
+        let new = slots.insert(Arc::clone(&second));
         assert_eq!(old as u32, new as u32, "the slot is used again");
         assert!(slots.get(old).is_none());
         slots.remove(old);
-        assert!(slots.get(new).is_some_and(|desc| Arc::ptr_eq(&desc, &second)));
-        drop(second);
+        assert!(slots.get(new).is_some_and(|desc| Arc::ptr_eq(desc, &second)));
+        slots.remove(new);
         assert!(slots.get(new).is_none());
+        assert_eq!(Arc::strong_count(&second), 1);
     }
 
     #[test]
@@ -311,12 +328,12 @@ mod tests {
         assert!(key(u32::MAX, GENERATIONS) < Key::MAX);
         let mut slots = Slots::default();
         let desc = Desc::new();
-        let first = slots.insert(Arc::downgrade(&desc));
+        let first = slots.insert(Arc::clone(&desc));
         slots.list[0].generation = GENERATIONS;
         slots.remove(first);
         assert_eq!(slots.list[0].generation, GENERATIONS, "it is not the slot of that key");
         slots.remove(key(0, GENERATIONS));
-        assert_eq!(slots.insert(Arc::downgrade(&desc)), first);
+        assert_eq!(slots.insert(Arc::clone(&desc)), first);
     }
 
     #[cfg(target_os = "linux")]
@@ -359,7 +376,7 @@ mod tests {
         let desc = Desc::new();
         desc.settle(reader.as_fd(), &registry, Interest::BOTH).unwrap();
         let _ = desc.read.word().drained(desc.read.begin().unwrap().seen);
-        let turn = || registry.turn(Some(Instant::now()), &mut Vec::new(), || {}).unwrap();
+        let turn = || registry.turn(Some(Instant::now()), &mut Batch::default(), || {}).unwrap();
         turn();
         assert!(!desc.read.begin().unwrap().seen.is_ready());
         drop(writer);

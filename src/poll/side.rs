@@ -20,9 +20,9 @@ pub(crate) struct Side {
     turns: Turns,
     /// Calls answer `WouldBlock` where they would wait.
     hasty: AtomicBool,
-    /// The place of the waiter. It is filled before `WAITING` is set, so that whoever takes
-    /// `WAITING` out finds somebody there: this waiter or, after it has gone, a later one, who is
-    /// woken for nothing then, as every wait may be.
+    /// The place of the waiter. It is filled before `WAITING` is set. Whoever takes `WAITING` out takes
+    /// out who is there, and wakes him: this waiter or, after it has gone, a later one, who is woken for
+    /// nothing then, as every wait may be. If nobody is there, another is about to wake him.
     waiter: Mutex<Option<Unparker>>,
 }
 
@@ -48,8 +48,13 @@ impl Side {
     /// Starts a round: fails if the side is closed or its deadline has passed, even if bytes are
     /// there.
     pub(crate) fn begin(&self) -> io::Result<Round> {
-        let seen = self.word.begin();
-        let deadline = self.check(seen)?;
+        self.round(self.word.begin(), true)
+    }
+
+    /// As [`begin`](Self::begin), from the state that the word's `begin` told. Unless the caller is `timely`,
+    /// a deadline may have passed.
+    pub(crate) fn round(&self, seen: State, timely: bool) -> io::Result<Round> {
+        let deadline = if timely { self.check(seen)? } else { self.bound(seen)? };
         Ok(Round { seen, deadline })
     }
 
@@ -59,14 +64,15 @@ impl Side {
     }
 
     fn check(&self, seen: State) -> io::Result<Option<Instant>> {
-        if seen.is_closed() {
-            return Err(error::closed());
-        }
-        let deadline = self.deadline.get();
+        let deadline = self.bound(seen)?;
         if deadline.is_some_and(|at| at <= Instant::now()) {
             return Err(error::timed_out());
         }
         Ok(deadline)
+    }
+
+    fn bound(&self, seen: State) -> io::Result<Option<Instant>> {
+        if seen.is_closed() { Err(error::closed()) } else { Ok(self.deadline.get()) }
     }
 
     /// Whether a call may take as long as it likes, as far as deadlines go.
@@ -117,10 +123,17 @@ impl Side {
     }
 
     /// An event came.
+    #[cfg(test)]
     pub(crate) fn ready(&self, hung_up: bool) {
-        if self.word.ready(hung_up) {
-            self.wake();
+        if let Some(waiter) = self.ready_for(hung_up) {
+            waiter.unpark();
         }
+    }
+
+    /// An event came. The caller wakes who has waited.
+    #[must_use = "who has waited must be woken"]
+    pub(crate) fn ready_for(&self, hung_up: bool) -> Option<Unparker> {
+        if self.word.ready(hung_up) { self.waiter().take() } else { None }
     }
 
     pub(crate) fn close(&self) {
@@ -139,8 +152,8 @@ impl Side {
 
     /// Announces the running flow of control as waiting from the state that `seen` tells; `false`
     /// if something has happened since.
-    pub(crate) fn park(&self, seen: State, me: &Unparker) -> bool {
-        let former = self.waiter().replace(me.clone());
+    pub(crate) fn park(&self, seen: State, me: Unparker) -> bool {
+        let former = self.waiter().replace(me);
         drop(former);
         let parked = self.word.park(seen);
         if !parked {
@@ -150,8 +163,9 @@ impl Side {
     }
 
     pub(crate) fn unpark(&self) {
-        self.word.unpark();
-        self.vacate();
+        if self.word.unpark() {
+            self.vacate();
+        }
     }
 
     /// A stream that kept its last waiter would keep alive all that wakes him, descriptors among
@@ -162,7 +176,8 @@ impl Side {
     }
 
     fn wake(&self) {
-        if let Some(waiter) = &*self.waiter() {
+        let waiter = self.waiter().take();
+        if let Some(waiter) = waiter {
             waiter.unpark();
         }
     }
@@ -200,12 +215,12 @@ mod tests {
         let me = Unparker::from(Waker::from(Arc::clone(&nobody)));
         let side = Side::new();
         let dry = side.word().drained(side.begin().unwrap().seen).expect("nothing came");
-        assert!(side.park(dry, &me));
+        assert!(side.park(dry, me.clone()));
         side.unpark();
         assert_eq!(Arc::strong_count(&nobody), 2, "that of `me` is left");
         side.ready(false);
-        assert!(!side.park(dry, &me), "an event came");
-        assert_eq!(Arc::strong_count(&nobody), 2);
+        assert!(!side.park(dry, me), "an event came");
+        assert_eq!(Arc::strong_count(&nobody), 1);
     }
 
     #[test]
@@ -219,7 +234,7 @@ mod tests {
             let queued = scope.spawn(|| side.enter(None).map(drop).unwrap_err());
             assert_eq!(queued.join().unwrap().kind(), ErrorKind::TimedOut);
         });
-        assert!(!side.park(dry, &Unparker::current()), "parked past its deadline");
+        assert!(!side.park(dry, Unparker::current()), "parked past its deadline");
     }
 
     #[test]
@@ -253,11 +268,11 @@ mod tests {
     fn a_waiter_that_has_gone_is_not_in_the_way() {
         let side = Side::new();
         let dry = side.word().drained(side.begin().unwrap().seen).expect("nothing came");
-        assert!(side.park(dry, &Unparker::current()));
-        assert!(!side.park(dry, &Unparker::current()), "one at a time");
+        assert!(side.park(dry, Unparker::current()));
+        assert!(!side.park(dry, Unparker::current()), "one at a time");
         side.unpark();
         thread::scope(|scope| {
-            scope.spawn(|| assert!(side.park(dry, &Unparker::current())));
+            scope.spawn(|| assert!(side.park(dry, Unparker::current())));
         });
         side.ready(false);
         assert!(side.begin().unwrap().seen.is_ready());

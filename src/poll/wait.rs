@@ -130,7 +130,7 @@ pub(crate) fn wait_from(
     round: Round,
     until: Option<Instant>,
 ) -> io::Result<()> {
-    let Some(side) = wait.side().filter(|side| side.park(round.seen, &Unparker::current())) else {
+    let Some(side) = wait.side().filter(|side| side.park(round.seen, Unparker::current())) else {
         return Ok(());
     };
     let deadline = [round.deadline, until].into_iter().flatten().min();
@@ -153,7 +153,7 @@ pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io
         if end <= Instant::now() {
             return if end < at { Err(error::timed_out()) } else { Ok(()) };
         }
-        if side.park(round.seen, &me) {
+        if side.park(round.seen, me.clone()) {
             let wake = round.deadline.map_or(end, |deadline| deadline.min(end));
             let result = park::park_until(Some(wake));
             side.unpark();
@@ -215,7 +215,7 @@ fn announce(
                 wait.fired = true;
                 return Ok(None);
             }
-            if !side.park(round.seen, me) {
+            if !side.park(round.seen, me.clone()) {
                 return Ok(None);
             }
             deadline = [deadline, round.deadline].into_iter().flatten().min();

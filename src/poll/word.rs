@@ -73,6 +73,10 @@ impl Word {
 
     /// Starts a round of the caller's loop.
     pub(crate) fn begin(&self) -> State {
+        let seen = self.0.load(Ordering::Acquire);
+        if seen & RECHECK == 0 {
+            return State(seen);
+        }
         State(self.0.fetch_and(!RECHECK, Ordering::AcqRel) & !RECHECK)
     }
 
@@ -101,9 +105,11 @@ impl Word {
         self.0.compare_exchange(seen.0, waiting, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
-    /// The caller waits no more, woken or not.
-    pub(crate) fn unpark(&self) {
-        self.0.fetch_and(!WAITING, Ordering::AcqRel);
+    /// The caller waits no more, woken or not. `false` if somebody has taken him out.
+    pub(crate) fn unpark(&self) -> bool {
+        // He alone sets it.
+        let waits = |now| now & WAITING != 0;
+        waits(self.0.load(Ordering::Acquire)) && waits(self.0.fetch_and(!WAITING, Ordering::AcqRel))
     }
 
     /// An event came. Whether somebody is to be woken.

@@ -1,6 +1,6 @@
 //! The two directions of a stream, for a thread each.
 
-use super::{Control, Inner, Stream};
+use super::{Alone, Control, Inner, Stream};
 use crate::source::{Outlets, Piece, Sink, Source};
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut, Read, Result, Write};
@@ -135,21 +135,21 @@ common!(ReadHalf, WriteHalf);
 
 impl<T: AsFd> Read for ReadHalf<T> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.inner.read(buf)
+        self.inner.read(Alone(true), buf)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.inner.read_vectored(bufs)
+        self.inner.read_vectored(Alone(true), bufs)
     }
 }
 
 impl<T: AsFd> Write for WriteHalf<T> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.inner.write(bytes)
+        self.inner.write(Alone(true), bytes)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> Result<usize> {
-        self.inner.write_vectored(bufs)
+        self.inner.write_vectored(Alone(true), bufs)
     }
 
     fn flush(&mut self) -> Result<()> {

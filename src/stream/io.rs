@@ -97,24 +97,32 @@ impl<T: AsFd> Inner<T> {
     }
 
     fn handle(self: &Arc<Self>, side: &Side) -> Handle<'_> {
-        // The other half shares all of it, a `Control` the state, and a task its thread.
-        let alone = Arc::strong_count(self) == 1 && Arc::strong_count(&self.desc) == 1;
-        // What others did before they let go is seen from here on.
+        // A `Control` shares the state, so does whoever tells of events, and a task its thread.
+        let alone = self.is_alone().0 && Arc::strong_count(&self.desc) == 1;
         fence(Ordering::Acquire);
         let patient = alone && side.is_patient() && polls();
         let patient = patient.then(|| (self.patient)(self.get_ref()));
         Handle::of_stream(self.as_fd(), &self.desc, self.nowait, patient)
     }
 
-    pub(super) fn read(&self, buf: &mut [u8]) -> Result<usize> {
+    /// Whether nobody else has the stream but who has `self` to himself.
+    pub(super) fn is_alone(self: &Arc<Self>) -> Alone {
+        // The other half shares all of it.
+        let alone = Arc::strong_count(self) == 1;
+        // What others did before they let go is seen from here on.
+        fence(Ordering::Acquire);
+        Alone(alone)
+    }
+
+    pub(super) fn read(&self, alone: Alone, buf: &mut [u8]) -> Result<usize> {
         if buf.is_empty() {
             return self.desc.read.refuse().map(|()| 0);
         }
         let len = buf.len();
-        self.reading(len, |nowait, fd| nowait.read(fd, buf))
+        self.reading(alone, len, |nowait, fd| nowait.read(fd, buf))
     }
 
-    pub(super) fn read_vectored(&self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
+    pub(super) fn read_vectored(&self, alone: Alone, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
         let part = at_once(bufs);
         let bufs = &mut bufs[part];
         // Of those alone that the call is given: falling short of the others proves nothing.
@@ -122,7 +130,7 @@ impl<T: AsFd> Inner<T> {
         if len == 0 {
             return self.desc.read.refuse().map(|()| 0);
         }
-        self.reading(len, |nowait, fd| nowait.read_vectored(fd, bufs))
+        self.reading(alone, len, |nowait, fd| nowait.read_vectored(fd, bufs))
     }
 
     pub(super) fn peek(&self, buf: &mut [u8]) -> Result<usize> {
@@ -133,13 +141,13 @@ impl<T: AsFd> Inner<T> {
             return self.desc.read.refuse().map(|()| 0);
         }
         // What was peeked at is still there, however short the answer.
-        self.reading(0, |nowait, fd| nowait.peek(fd, buf))
+        self.reading(Alone(false), 0, |nowait, fd| nowait.peek(fd, buf))
     }
 
-    pub(super) fn write(&self, bytes: &[u8]) -> Result<usize> {
+    pub(super) fn write(&self, alone: Alone, bytes: &[u8]) -> Result<usize> {
         let side = &self.desc.write;
         let mut patience = Patience::new(side);
-        let _turn = patience.enter()?;
+        let _turn = patience.enter(alone)?;
         let mut done = 0;
         loop {
             let rest = &bytes[done..];
@@ -160,11 +168,11 @@ impl<T: AsFd> Inner<T> {
         }
     }
 
-    pub(super) fn write_vectored(&self, bufs: &[IoSlice<'_>]) -> Result<usize> {
+    pub(super) fn write_vectored(&self, alone: Alone, bufs: &[IoSlice<'_>]) -> Result<usize> {
         let bufs = &bufs[at_once(bufs)];
         let side = &self.desc.write;
         let mut patience = Patience::new(side);
-        let _turn = patience.enter()?;
+        let _turn = patience.enter(alone)?;
         let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
         let (n, _) = self.perform(side, What::Writable, || patience.until(), call)?;
         park::spend(n as u64);
@@ -196,6 +204,7 @@ impl<T: AsFd> Inner<T> {
     /// One read of `len` bytes at most.
     fn reading(
         &self,
+        alone: Alone,
         len: usize,
         mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
     ) -> Result<usize> {
@@ -212,7 +221,7 @@ impl<T: AsFd> Inner<T> {
             _ => call(nowait, fd),
         };
         let mut patience = Patience::new(side);
-        let _turn = patience.enter()?;
+        let _turn = patience.enter(alone)?;
         let (n, seen) = self.perform(side, What::Readable, || patience.until(), call)?;
         self.note(n, len, seen);
         park::spend(n as u64);
@@ -237,11 +246,15 @@ impl<T: AsFd> Inner<T> {
     ) -> Result<(R, State)> {
         let fd = self.as_fd();
         let mut wait = Wait::new(fd, what, Some(&self.desc));
+        let mut waited = false;
         loop {
-            let mut round = side.begin()?;
+            let seen = side.word().begin();
             // Where the wait was by poll(2) no event need have come.
             let fired = std::mem::take(&mut wait.fired);
-            if round.seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc) {
+            let tries = seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc);
+            // Who has to wait first does not look at the clock: a wait that comes too late ends at once.
+            let mut round = side.round(seen, tries || waited)?;
+            if tries {
                 match call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => return done.map(|done| (done, round.seen)),
@@ -256,10 +269,15 @@ impl<T: AsFd> Inner<T> {
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
+            waited = true;
             wait_from(&mut wait, round, until)?;
         }
     }
 }
+
+/// Whether the caller has the direction to himself as long as his call lasts, by the borrow checker's word.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Alone(pub(super) bool);
 
 /// How long a call may wait by its side's timeout, which is looked at when it first has to.
 struct Patience<'a> {
@@ -272,10 +290,14 @@ impl<'a> Patience<'a> {
         Self { side, until: None }
     }
 
-    fn enter(&mut self) -> Result<Turn<'a>> {
+    /// `None` for who needs no turn.
+    fn enter(&mut self, Alone(alone): Alone) -> Result<Option<Turn<'a>>> {
+        if alone {
+            return Ok(None);
+        }
         match self.side.try_enter() {
-            Some(turn) => Ok(turn),
-            None => self.side.enter(self.until()),
+            Some(turn) => Ok(Some(turn)),
+            None => self.side.enter(self.until()).map(Some),
         }
     }
 

@@ -35,7 +35,7 @@ pub use self::control::Control;
 pub use self::halves::{ReadHalf, ReuniteError, WriteHalf};
 pub use self::stdio::{Inherited, Rung, stderr, stdin, stdout};
 
-use self::io::Inner;
+use self::io::{Alone, Inner};
 use crate::source::{Deadlines, Handle, Outlet, Outlets, Piece, Sink, Source};
 use std::fmt;
 use std::io::{IoSlice, IoSliceMut, Read, Result, Write};
@@ -232,21 +232,21 @@ impl<T: AsFd> Deadlines for Stream<T> {
 
 impl<T: AsFd> Read for &Stream<T> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.inner.read(buf)
+        self.inner.read(Alone(false), buf)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.inner.read_vectored(bufs)
+        self.inner.read_vectored(Alone(false), bufs)
     }
 }
 
 impl<T: AsFd> Write for &Stream<T> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.inner.write(bytes)
+        self.inner.write(Alone(false), bytes)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> Result<usize> {
-        self.inner.write_vectored(bufs)
+        self.inner.write_vectored(Alone(false), bufs)
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -256,21 +256,21 @@ impl<T: AsFd> Write for &Stream<T> {
 
 impl<T: AsFd> Read for Stream<T> {
     fn read(&mut self, buf: &mut [u8]) -> Result<usize> {
-        self.inner.read(buf)
+        self.inner.read(self.inner.is_alone(), buf)
     }
 
     fn read_vectored(&mut self, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
-        self.inner.read_vectored(bufs)
+        self.inner.read_vectored(self.inner.is_alone(), bufs)
     }
 }
 
 impl<T: AsFd> Write for Stream<T> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
-        self.inner.write(bytes)
+        self.inner.write(self.inner.is_alone(), bytes)
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> Result<usize> {
-        self.inner.write_vectored(bufs)
+        self.inner.write_vectored(self.inner.is_alone(), bufs)
     }
 
     fn flush(&mut self) -> Result<()> {

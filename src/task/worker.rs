@@ -9,7 +9,7 @@ use super::table::{Alarm, Table};
 use super::timers::{Moment, NEVER, Timers};
 use crate::error;
 use crate::park::{self, Hook, Installed, Unparker};
-use crate::poll::{self, Entered, Happening, Registry};
+use crate::poll::{self, Batch, Entered, Registry};
 use crate::sync::{thread, thread_local};
 use crate::sys::Watch;
 use crate::sys::overflow::{self, SignalStack};
@@ -57,7 +57,7 @@ pub(super) struct Worker {
     polled: Cell<Instant>,
     /// Scratch room.
     posts: RefCell<Vec<Post>>,
-    list: Cell<Vec<Happening>>,
+    batch: Cell<Batch>,
 }
 
 /// What a park finds.
@@ -117,7 +117,7 @@ pub(super) fn begin(number: usize, pool: Arc<Pool>) -> io::Result<AtWork> {
         turns: Cell::new(0),
         polled: Cell::new(Instant::now()),
         posts: RefCell::default(),
-        list: Cell::default(),
+        batch: Cell::default(),
         office,
         registry,
         pool,
@@ -462,12 +462,12 @@ impl Worker {
     }
 
     fn poll(&self, until: Option<Instant>) {
-        let mut list = self.list.take();
-        if self.registry.turn(until, &mut list, || ()).is_err() {
+        let mut batch = self.batch.take();
+        if self.registry.turn(until, &mut batch, || ()).is_err() {
             // Nothing is known that it could be. It must not become a loop without a pause.
             thread::sleep(Duration::from_millis(1));
         }
-        self.list.set(list);
+        self.batch.set(batch);
     }
 
     /// The end of the worker: those who have begun and not ended are left as they are. Returns how

@@ -1,6 +1,6 @@
 //! Models of descriptors that come and go while another thread polls the backend.
 
-use super::{Desc, Registry};
+use super::{Batch, Desc, Registry};
 use crate::sys::model::{arrive_at_last, descriptor};
 use loom::thread;
 use std::time::Instant;
@@ -19,7 +19,7 @@ fn loom_an_event_of_one_generation_does_not_touch_the_next() {
         arrive_at_last(descriptor(0), 1);
         let poller = {
             let registry = std::sync::Arc::clone(&registry);
-            thread::spawn(move || registry.turn(Some(Instant::now()), &mut Vec::new(), || {}))
+            thread::spawn(move || registry.turn(Some(Instant::now()), &mut Batch::default(), || {}))
         };
         first.leave(descriptor(0));
         assert!(second.settle(descriptor(1), &registry, crate::poll::Interest::BOTH).unwrap());
