@@ -18,6 +18,7 @@ pub(crate) use self::turn::{Turn, Turns};
 
 use self::permit::Own;
 use crate::sync::{thread, thread_local};
+use crate::sys::memory::prefetch;
 use crate::sys::{self, Watch};
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -45,6 +46,11 @@ impl Unparker {
         // After the thread's locals are gone there is nobody to wake: `park_until` polls then.
         let waker = OWN.try_with(|own| Waker::from(Arc::clone(&own.permit)));
         Self(waker.unwrap_or_else(|_| Waker::noop().clone()))
+    }
+
+    /// Has what a wake changes fetched into the cache.
+    pub(crate) fn approach(&self) {
+        prefetch(self.0.data().cast());
     }
 
     /// Leaves the permit.

@@ -28,6 +28,18 @@ unsafe impl Send for Region {}
 // SAFETY: as above; methods touch the mapping by system calls alone.
 unsafe impl Sync for Region {}
 
+/// Has the cache line of this address fetched, whatever the address is.
+#[inline]
+pub(crate) fn prefetch(at: *const u8) {
+    // SAFETY: it is a hint, which never faults.
+    #[cfg(all(target_arch = "x86_64", not(miri)))]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.cast());
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    let _ = at;
+}
+
 pub(crate) fn page_size() -> usize {
     static SIZE: OnceLock<usize> = OnceLock::new();
     *SIZE.get_or_init(|| {

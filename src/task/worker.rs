@@ -266,6 +266,7 @@ impl Worker {
         loop {
             self.keep_house();
             let next = self.queue.borrow_mut().pop_front();
+            self.foresee();
             match next {
                 Some(ROOT) => break,
                 Some(place) => self.go(place),
@@ -274,6 +275,18 @@ impl Worker {
         }
         self.current.set(ROOT);
         park::refill();
+    }
+
+    /// Has fetched what the next two need to go on, while another runs.
+    fn foresee(&self) {
+        let (queue, table) = (self.queue.borrow(), self.table.borrow());
+        let carrier = |n: usize| queue.get(n).and_then(|&place| table.get(place).carrier.as_ref());
+        if let Some(next) = carrier(0) {
+            next.warm();
+        }
+        if let Some(after) = carrier(1) {
+            after.approach();
+        }
     }
 
     /// Runs the task in `place` until it stops or ends.
