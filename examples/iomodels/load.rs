@@ -36,10 +36,6 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn per_message(&self, count: u64) -> f64 {
-        count as f64 / self.messages as f64
-    }
-
     pub(crate) fn micros_per_message(&self) -> f64 {
         self.cpu.as_secs_f64() * 1e6 / self.messages as f64
     }

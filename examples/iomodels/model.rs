@@ -36,4 +36,3 @@ pub(crate) fn all() -> Vec<Box<dyn Model>> {
 /// Those that need Linux.
 pub(crate) const OF_LINUX: &[&str] =
     &["signal", "epoll-level", "epoll-edge", "uring-ready", "uring-done"];
-

@@ -35,7 +35,10 @@ pub(crate) fn parse(tool: &Tool, known: &[&'static str]) -> Options {
         let check = |name: &str| {
             if !known.contains(&name) {
                 let known = known.join(", ");
-                tool.misused(format_args!("no such model: {}; there are {known}", quoted(name.as_ref())));
+                tool.misused(format_args!(
+                    "no such model: {}; there are {known}",
+                    quoted(name.as_ref())
+                ));
             }
             name.to_owned()
         };

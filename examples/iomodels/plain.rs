@@ -24,12 +24,13 @@ impl Model for Threads {
     fn serve(&self, sockets: Vec<UnixStream>, tally: &Tally, ready: Sender<()>) -> io::Result<()> {
         thread::scope(|scope| {
             for socket in sockets {
-                let started = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
-                    let mut buf = vec![0; ROOM];
-                    while let Ok(Some(1..)) = tally.echo(&socket, &mut buf) {
-                        tally.woken(1);
-                    }
-                });
+                let started =
+                    thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+                        let mut buf = vec![0; ROOM];
+                        while let Ok(Some(1..)) = tally.echo(&socket, &mut buf) {
+                            tally.woken(1);
+                        }
+                    });
                 if let Err(error) = started {
                     // Those that run wait for their peers, which wait to hear from us.
                     drop(ready);
