@@ -31,7 +31,10 @@ fn main() -> ExitCode {
     let names: Vec<_> = model::all().iter().map(|model| model.name()).collect();
     let options = options::parse(&tool, &names);
     raise_descriptor_limit();
-    match tool.stdout().and_then(|mut out| print(&tool, &options, &mut out)) {
+    match tool
+        .stdout()
+        .and_then(|mut out| print(&tool, &options, &mut io::LineWriter::new(&mut out)))
+    {
         Ok(rows) => {
             if let Some(name) = &options.svg {
                 let drawn = picture::draw(&rows).and_then(|picture| {
@@ -50,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// All results; fails only where they cannot be told.
-fn print(tool: &util::Tool, options: &Options, out: &mut File) -> io::Result<Vec<Row>> {
+fn print(tool: &util::Tool, options: &Options, out: &mut impl Write) -> io::Result<Vec<Row>> {
     let models = model::all();
     let is_wanted =
         |name: &str| options.models.is_empty() || options.models.iter().any(|it| it == name);
@@ -107,7 +110,7 @@ fn print(tool: &util::Tool, options: &Options, out: &mut File) -> io::Result<Vec
     Ok(rows)
 }
 
-fn line(out: &mut File, row: &Row) -> io::Result<()> {
+fn line(out: &mut impl Write, row: &Row) -> io::Result<()> {
     let calls = |calls: u64| if row.counts_calls { calls.to_string() } else { "-".to_owned() };
     writeln!(
         out,

@@ -1,6 +1,7 @@
 //! What a model did, counted by itself.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counts that go on while a model runs.
@@ -45,9 +46,9 @@ impl Tally {
     }
 
     /// read(2), counted; `None` where it would block.
-    pub(crate) fn read(&self, mut from: impl Read, buf: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&self, from: impl AsFd, buf: &mut [u8]) -> io::Result<Option<usize>> {
         self.called(1);
-        match from.read(buf) {
+        match rustix::io::read(from, buf).map_err(io::Error::from) {
             Ok(n) => Ok(Some(n)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             // The peer has closed, and left something unread.
@@ -57,24 +58,21 @@ impl Tally {
     }
 
     /// write(2) until all is written, counted.
-    pub(crate) fn write(&self, mut to: impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn write(&self, to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
         self.carried(bytes.len());
         while !bytes.is_empty() {
             self.called(1);
-            let n = to.write(bytes)?;
+            let n = rustix::io::write(&to, bytes)?;
             bytes = &bytes[n..];
         }
         Ok(())
     }
 
     /// Sends back what one read finds: how much that was.
-    pub(crate) fn echo<T>(&self, socket: &T, buf: &mut [u8]) -> io::Result<Option<usize>>
-    where
-        for<'a> &'a T: Read + Write,
-    {
-        let read = self.read(socket, buf)?;
+    pub(crate) fn echo(&self, socket: impl AsFd, buf: &mut [u8]) -> io::Result<Option<usize>> {
+        let read = self.read(&socket, buf)?;
         if let Some(n @ 1..) = read {
-            self.write(socket, &buf[..n])?;
+            self.write(&socket, &buf[..n])?;
         }
         Ok(read)
     }
