@@ -3,7 +3,6 @@
 use super::model::Model;
 use super::tally::{Counts, Tally};
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::time::{ClockId, clock_gettime};
 use std::io::{self, ErrorKind};
 use std::os::unix::net::UnixStream;
 use std::sync::mpsc;
@@ -140,14 +139,28 @@ fn receive(from: &UnixStream, buf: &mut [u8]) -> io::Result<()> {
     Ok(())
 }
 
+#[cfg(not(target_os = "netbsd"))]
 fn own_time() -> Duration {
-    time(ClockId::ThreadCPUTime)
+    time(rustix::time::ClockId::ThreadCPUTime)
 }
 
+#[cfg(not(target_os = "netbsd"))]
 fn all_time() -> Duration {
-    time(ClockId::ProcessCPUTime)
+    time(rustix::time::ClockId::ProcessCPUTime)
 }
 
-fn time(clock: ClockId) -> Duration {
-    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+#[cfg(not(target_os = "netbsd"))]
+fn time(clock: rustix::time::ClockId) -> Duration {
+    Duration::try_from(rustix::time::clock_gettime(clock)).unwrap_or_default()
+}
+
+/// Its clocks of processor time have no safe interface.
+#[cfg(target_os = "netbsd")]
+fn own_time() -> Duration {
+    Duration::ZERO
+}
+
+#[cfg(target_os = "netbsd")]
+fn all_time() -> Duration {
+    Duration::ZERO
 }
