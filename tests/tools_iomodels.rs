@@ -55,7 +55,7 @@ fn each_model_serves_or_says_why_not() {
                 // A read and a write each, but for the last, which may not have come back when calls are
                 // counted; a ring's calls are fewer than messages.
                 let least = if name == "uring-done" { 1 } else { 280 };
-                assert!(calls >= least && all > calls, "{row:?}");
+                assert!(calls >= least && all >= calls, "{row:?}");
             }
         }
     }
