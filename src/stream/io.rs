@@ -157,6 +157,7 @@ impl<T: AsFd> Inner<T> {
                 Ok((n, _)) => {
                     park::spend(n as u64);
                     done += n.min(rest.len());
+                    patience.renew();
                 }
                 Err(error) if done == 0 => return Err(error),
                 // It comes again at the next call.
@@ -299,6 +300,11 @@ impl<'a> Patience<'a> {
             Some(turn) => Ok(Some(turn)),
             None => self.side.enter(self.until()).map(Some),
         }
+    }
+
+    /// The call has got on, and may wait as long once more.
+    fn renew(&mut self) {
+        self.until = None;
     }
 
     fn until(&mut self) -> Option<Instant> {

@@ -196,7 +196,9 @@ impl<T: AsFd> Stream<T> {
         self.inner.desc().read.timeout.set(timeout);
     }
 
-    /// How long each write may wait, counted from its start; `None` is for ever.
+    /// How long each write may wait for the other end to take anything, counted from its start and anew
+    /// each time that some has been taken; `None` is for ever. How long all of it may take is for
+    /// [deadlines](Self::set_write_deadline).
     pub fn set_write_timeout(&self, timeout: Option<Duration>) {
         self.inner.desc().write.timeout.set(timeout);
     }

@@ -1,7 +1,7 @@
 //! Rows of tables in Go's tests of net and os, of deadlines, pipes, fifos and close races.
 
 use crate::conn::Conn;
-use crate::kit::{PATIENCE, Waiting, noise, on_all_ways, streams, tcp, unix};
+use crate::kit::{PATIENCE, Waiting, Way, noise, on_all_ways, streams, tcp, unix};
 use aqueduct::stream::Stream;
 use aqueduct::{Copier, copy};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fcntl_getfl, mknodat};
@@ -109,6 +109,28 @@ fn timeouts_count_from_the_start_of_each_call() {
         assert!(start.elapsed() >= length);
         a.set_read_timeout(Some(Duration::MAX));
         assert!(a.read(&mut [0; 8]).unwrap() > 0);
+    });
+}
+
+/// How long it takes as a whole is for deadlines.
+#[test]
+fn a_write_that_gets_on_is_not_cut_off_by_its_timeout() {
+    Way::Tasks.run("slow", || {
+        let (mut a, mut b) = streams(unix());
+        b.set_write_timeout(Some(Duration::from_secs(2)));
+        let writer =
+            Waiting::start(Way::Tasks, 1, move || (Instant::now(), b.write(&[1; 1 << 20])));
+        let (never, _keep) = streams(io::pipe().unwrap());
+        let mut taken = 0;
+        while taken < 1 << 20 {
+            let later = Instant::now() + Duration::from_millis(200);
+            never.set_read_deadline(Some(later));
+            assert_eq!((&never).read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+            taken += a.read(&mut vec![0; 1 << 16]).unwrap();
+        }
+        let (start, written) = writer.join();
+        assert_eq!(written.unwrap(), 1 << 20);
+        assert!(start.elapsed() > Duration::from_secs(2));
     });
 }
 
