@@ -116,7 +116,7 @@ fn timeouts_count_from_the_start_of_each_call() {
 #[test]
 fn a_write_that_gets_on_is_not_cut_off_by_its_timeout() {
     Way::Tasks.run("slow", || {
-        let (mut a, mut b) = streams(unix());
+        let (a, b) = streams(unix());
         b.set_write_timeout(Some(Duration::from_secs(2)));
         let writer =
             Waiting::start(Way::Tasks, 1, move || (Instant::now(), b.write(&[1; 1 << 20])));
@@ -125,7 +125,7 @@ fn a_write_that_gets_on_is_not_cut_off_by_its_timeout() {
         while taken < 1 << 20 {
             let later = Instant::now() + Duration::from_millis(200);
             never.set_read_deadline(Some(later));
-            assert_eq!((&never).read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
+            assert_eq!(never.read(&mut [0]).unwrap_err().kind(), ErrorKind::TimedOut);
             taken += a.read(&mut vec![0; 1 << 16]).unwrap();
         }
         let (start, written) = writer.join();
