@@ -4,9 +4,12 @@
 mod running;
 mod tools;
 
+use aqueduct::http::{HeaderValue, Server, handler};
+use aqueduct::net::TcpListener;
 use running::Running;
 use std::io::{Read, Write};
 use std::process::{Command, Output, Stdio};
+use std::thread;
 
 fn there_is(program: &str, arguments: &[&str]) -> bool {
     let mut run = Command::new(program);
@@ -23,6 +26,24 @@ fn client(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
+/// What `ask` gets of a server whose answers have trailers, at a port.
+fn with_trailers(ask: impl FnOnce(&str) -> Output) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = Server::new(handler(|_, response| {
+        response.trailers_mut().insert("x-sum", HeaderValue::from_static("7"));
+        response.write_all(b"abc")?;
+        response.flush()?;
+        response.write_all(b"def")
+    }));
+    let control = server.control();
+    let serving = thread::spawn(move || server.serve(listener));
+    let told = text(&ask(&port.to_string()));
+    control.close();
+    serving.join().unwrap().unwrap();
+    told
+}
+
 #[test]
 fn go_understands_it() {
     if !there_is("go", &["version"]) {
@@ -32,6 +53,10 @@ fn go_understands_it() {
     let port = echo.port.to_string();
     let run = Command::new("go").args(["run", &client("client.go"), &port]).output().unwrap();
     assert_eq!(text(&run), "ok\n");
+    let told = with_trailers(|port| {
+        Command::new("go").args(["run", &client("trailers.go"), port]).output().unwrap()
+    });
+    assert_eq!(told, "true abcdef <nil> map[X-Sum:[7]]\n");
 }
 
 #[test]
@@ -45,6 +70,11 @@ fn h11_understands_it() {
     let port = echo.port.to_string();
     let run = Command::new(python).args([&client("client.py"), &port]).output().unwrap();
     assert_eq!(text(&run), "ok\n");
+    let told = with_trailers(|port| {
+        // What it imports leaves nothing beside it.
+        Command::new(python).args(["-B", &client("trailers.py"), port]).output().unwrap()
+    });
+    assert_eq!(told, "x-sum abcdef [(b'x-sum', b'7')]\n");
 }
 
 #[test]
