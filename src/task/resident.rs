@@ -48,6 +48,8 @@ impl<R: Resident> Run for Residence<R> {
     }
 
     fn run(&self) {
+        // What has woken it for this turn is none for the next one.
+        self.core.unpark();
         let resident = self.resident().take();
         let next = catch_unwind(AssertUnwindSafe(|| resident.and_then(R::turn)));
         match next {
@@ -82,5 +84,51 @@ impl<R: Resident> Wake for Residence<R> {
 
     fn wake_by_ref(self: &Arc<Self>) {
         self.core.wake();
+    }
+}
+
+#[cfg(all(test, not(miri), not(aqueduct_loom), not(aqueduct_shuttle)))]
+mod tests {
+    use super::*;
+    use crate::task::{self, settle, yield_now};
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
+    /// Counts its turns, and rests until somebody wakes it.
+    struct Counting {
+        turns: Arc<AtomicUsize>,
+        waker: Arc<Mutex<Option<Unparker>>>,
+    }
+
+    impl Resident for Counting {
+        fn turn(self) -> Option<Self> {
+            self.turns.fetch_add(1, SeqCst);
+            Some(self)
+        }
+
+        fn rest(&self, me: &Unparker) -> Option<Option<Instant>> {
+            *self.waker.lock().unwrap() = Some(me.clone());
+            Some(None)
+        }
+    }
+
+    #[test]
+    fn a_wake_is_for_one_turn() {
+        const WAKES: usize = 5;
+        let (turns, waker) = (Arc::<AtomicUsize>::default(), Arc::<Mutex<_>>::default());
+        let counting = Counting { turns: Arc::clone(&turns), waker: Arc::clone(&waker) };
+        task::run(|| {
+            settle(counting);
+            for wakes in 0..WAKES {
+                while turns.load(SeqCst) <= wakes {
+                    yield_now();
+                }
+                // It would have another one by now.
+                (0..3).for_each(|_| yield_now());
+                assert_eq!(turns.load(SeqCst), wakes + 1);
+                let waker: Option<Unparker> = waker.lock().unwrap().take();
+                waker.expect("it rests").unpark();
+            }
+        })
+        .unwrap();
     }
 }
