@@ -26,7 +26,7 @@ impl Control {
     ///
     /// Called again, it moves the deadline. After it the server serves nobody any more.
     pub fn shutdown(&self, deadline: Option<Instant>) {
-        self.roll.end(deadline);
+        self.roll.end(deadline, false);
     }
 
     /// Closes all connections: what handlers read and write fails with `NotConnected`.
@@ -115,25 +115,30 @@ impl Roll {
         wake(waiters);
     }
 
-    fn end(&self, deadline: Option<Instant>) {
+    /// The end begins, and is there at once if it `closes`.
+    fn end(&self, deadline: Option<Instant>, closes: bool) {
         let mut state = self.state();
         state.deadline = deadline;
+        // Not later: who waits must not take a close for a deadline that has passed.
+        state.closed |= closes;
         self.ending.store(true, Ordering::Release);
         for listener in mem::take(&mut state.listeners) {
             listener.set_read_deadline(Some(Instant::now()));
         }
-        // Those that rest look whether a request has come, and end.
-        state.places.iter().flatten().for_each(stream::Control::nudge);
+        for connection in state.places.iter().flatten() {
+            // Those that rest look whether a request has come, and end.
+            connection.nudge();
+            if closes {
+                connection.close();
+            }
+        }
         let waiters = state.changed();
         drop(state);
         wake(waiters);
     }
 
     fn close(&self) {
-        self.end(Some(Instant::now()));
-        let mut state = self.state();
-        state.closed = true;
-        state.places.iter().flatten().for_each(stream::Control::close);
+        self.end(Some(Instant::now()), true);
     }
 
     pub(super) fn has_fewer(&self, most: usize) -> bool {
@@ -173,6 +178,30 @@ impl Roll {
             state.waiters.push(Unparker::current());
             drop(state);
             park_until(until)?;
+        }
+    }
+}
+
+#[cfg(all(test, not(miri), not(aqueduct_loom), not(aqueduct_shuttle)))]
+mod tests {
+    use super::*;
+    use crate::net::UnixStream;
+    use std::thread;
+
+    #[test]
+    fn a_close_is_no_deadline_that_has_passed() {
+        let (stream, _peer) = UnixStream::pair().unwrap();
+        for _ in 0..200 {
+            let roll = Roll::default();
+            roll.enter(stream.control()).unwrap();
+            thread::scope(|scope| {
+                let waiting = scope.spawn(|| roll.wait_for_all());
+                while roll.state().waiters.is_empty() {
+                    thread::yield_now();
+                }
+                roll.close();
+                waiting.join().unwrap().unwrap();
+            });
         }
     }
 }
