@@ -111,16 +111,18 @@ fn each_request_is_a_line_of_the_log() {
     let inner = handler(|request, response| match request.uri().path() {
         "/tea" => response.set_status(StatusCode::IM_A_TEAPOT).send("short"),
         "/fail" => Err(io::Error::other("out of\nink")),
+        "/lines" => response.upgrade(request.body_mut()).map(drop),
         _ => panic!("at the disco"),
     });
     let logged = inner.log(lines.clone());
-    for target in ["/tea?milk=no", "/fail", "/panic"] {
+    for target in ["/tea?milk=no", "/fail", "/lines", "/panic"] {
         serve(handler(|request, response| logged.serve(request, response)), [at(target)]);
     }
     let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     let wanted = [
         ("\"GET /tea?milk=no HTTP/1.1\" 418 5 ", ""),
         ("\"GET /fail HTTP/1.1\" - 0 ", " out of\\nink"),
+        ("\"GET /lines HTTP/1.1\" 101 0 ", ""),
         ("\"GET /panic HTTP/1.1\" - 0 ", " panicked"),
     ];
     assert_eq!(text.lines().count(), wanted.len());

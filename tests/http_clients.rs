@@ -4,7 +4,7 @@
 mod running;
 mod tools;
 
-use aqueduct::http::{HeaderValue, Server, handler};
+use aqueduct::http::{HeaderMap, HeaderValue, Server, StatusCode, handler};
 use aqueduct::net::TcpListener;
 use running::Running;
 use std::io::{Read, Write};
@@ -26,11 +26,12 @@ fn client(name: &str) -> String {
     format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What `ask` gets of a server whose answers have trailers, at a port.
+/// What `ask` gets of a server whose answers have trailers, and hints ahead of them, at a port.
 fn with_trailers(ask: impl FnOnce(&str) -> Output) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     let server = Server::new(handler(|_, response| {
+        response.inform(StatusCode::EARLY_HINTS, &HeaderMap::new())?;
         response.trailers_mut().insert("x-sum", HeaderValue::from_static("7"));
         response.write_all(b"abc")?;
         response.flush()?;
@@ -120,6 +121,30 @@ fn curl_understands_it() {
     assert_eq!(curl(&["-b", "a=1; b=2", &format!("{to_echo}/cookie")]), "a=1\nb=2\n");
     let told = curl(&["-H", "X-One-Two: 3", &format!("{to_echo}/echo")]);
     assert!(told.contains("X-One-Two: 3\n"), "{told}");
+    let told = with_trailers(|port| {
+        let url = format!("http://127.0.0.1:{port}");
+        Command::new("curl").args(["-sSi", "--max-time", "60", &url]).output().unwrap()
+    });
+    let (hints, answer) = told.split_once("\r\n\r\n").unwrap();
+    assert_eq!(hints, "HTTP/1.1 103 Early Hints");
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\nTrailer: x-sum\r\n"), "{told}");
+    assert!(answer.ends_with("\r\n\r\nabcdefX-Sum: 7\r\n"), "{told}");
+}
+
+#[test]
+fn wrk_understands_it() {
+    if !there_is("sh", &["-c", "command -v wrk"]) {
+        return tools::not_run("wrk is not installed, so it was not asked");
+    }
+    let (echo, hello) = (Running::start("echo_http"), Running::start("hello"));
+    for (port, path) in [(hello.port, ""), (echo.port, "echo")] {
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        let told = text(&Command::new("wrk").args(["-t1", "-c50", "-d1s", &url]).output().unwrap());
+        let line = told.lines().find(|line| line.contains(" requests in ")).expect(&told);
+        let requests: usize = line.split_whitespace().next().unwrap().parse().unwrap();
+        assert!(requests > 0, "{told}");
+        assert!(!told.contains("Socket errors") && !told.contains("Non-2xx"), "{told}");
+    }
 }
 
 #[test]

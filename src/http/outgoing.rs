@@ -256,7 +256,7 @@ impl Outgoing {
             }
         };
         reply::write_interim(&mut self.pending, status, &self.headers);
-        self.state = State::Over;
+        (self.status, self.state) = (status, State::Over);
         Ok(())
     }
 
