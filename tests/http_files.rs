@@ -186,14 +186,16 @@ fn compressed_neighbours_stand_in() {
     let site = Site::new();
     site.file("ten.txt.gz", "gz");
     site.file("ten.txt.br", "br!");
+    site.file("ten.txt.zst", "zstd");
     site.file("long.bin.gz", "old");
     age(&site.at("long.bin.gz"), 784_111_776);
     fs::create_dir(site.at("empty.br")).unwrap();
     for (target, accept, coding, body) in [
         ("/ten.txt", "gzip, br", Some("br"), "br!"),
         ("/ten.txt", "gzip, br;q=0.5", Some("gzip"), "gz"),
-        ("/ten.txt", "br;q=0, zstd, *;q=0.1", Some("gzip"), "gz"),
-        ("/ten.txt", "zstd, deflate", None, "0123456789"),
+        ("/ten.txt", "br;q=0, zstd;q=0, *;q=0.1", Some("gzip"), "gz"),
+        ("/ten.txt", "br;q=0, zstd, *;q=0.1", Some("zstd"), "zstd"),
+        ("/ten.txt", "compress, deflate", None, "0123456789"),
         ("/ten.txt", "", None, "0123456789"),
         ("/empty", "br", None, ""),
     ] {

@@ -510,6 +510,48 @@ fn a_handler_can_see_that_nobody_waits_for_it() {
 }
 
 #[test]
+fn a_handler_is_cancelled_when_its_client_leaves() {
+    let (tell, told) = mpsc::channel();
+    let tell = Mutex::new(tell);
+    let waits = handler(move |request: &mut Request<'_>, response: &mut Response<'_>| {
+        let tell = |what| tell.lock().unwrap().send(what).unwrap();
+        match request.uri().path() {
+            "/panic" => panic!("on purpose"),
+            "/wait" => {
+                tell("begun".to_owned());
+                let result = aqueduct::task::sleep(LONG);
+                let cancelled = result.as_ref().is_err_and(aqueduct::is_cancelled);
+                tell(if cancelled { "cancelled".into() } else { format!("{result:?}") });
+                result
+            }
+            _ => response.send(request.body_mut().text(100)?),
+        }
+    });
+    let (fails, failed) = mpsc::channel();
+    let fails = Mutex::new(fails);
+    let server = Server::new(waits.until_left(Duration::from_millis(1)));
+    let it = serving(server.on_failure(move |failure| {
+        fails.lock().unwrap().send(failure.uri().path().to_owned()).unwrap();
+    }));
+    // Whoever stays is served, on one connection, and several times.
+    let mut stays = it.connect();
+    for _ in 0..3 {
+        let reply = ask(&mut stays, &post("Content-Length: 3\r\n", "abc")).unwrap();
+        assert_eq!(reply.text(), "abc");
+    }
+    let mut leaves = it.connect();
+    leaves.write_all(GET.replacen('/', "/wait", 1).as_bytes()).unwrap();
+    assert_eq!(told.recv_timeout(LONG).unwrap(), "begun");
+    drop(leaves);
+    assert_eq!(told.recv_timeout(LONG).unwrap(), "cancelled");
+    let reply = ask(&mut stays, &GET.replacen('/', "/panic", 1)).unwrap();
+    assert_eq!((reply.status, reply.closes()), (500, true));
+    it.shut_down();
+    // That the client has left is no failure.
+    assert_eq!(failed.try_iter().collect::<Vec<_>>(), ["/panic"]);
+}
+
+#[test]
 fn many_rest_and_all_are_served_again() {
     let it = serving(Server::new(handler(|_, response| response.send("hello"))));
     let mut clients: Vec<_> = (0..400).map(|_| it.connect()).collect();

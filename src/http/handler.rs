@@ -1,6 +1,6 @@
 //! What answers requests.
 
-use super::around::{AccessLog, LimitBody, StripPrefix, Timeout};
+use super::around::{AccessLog, LimitBody, StripPrefix, Timeout, UntilLeft};
 use super::body::Body;
 use super::response::Response;
 use std::io::{self, Write};
@@ -80,6 +80,27 @@ pub trait Handler {
         Self: Sized,
     {
         Timeout::new(self, time)
+    }
+
+    /// This handler, cancelled when its client has left, for which is looked so often: see [`UntilLeft`].
+    ///
+    /// ```
+    /// use aqueduct::http::{Handler, Mux, handler};
+    /// use std::time::Duration;
+    ///
+    /// let report = handler(|_, response| {
+    ///     aqueduct::task::sleep(Duration::from_secs(60))?; // or whatever else takes long
+    ///     response.send("done")
+    /// });
+    /// let mut mux = Mux::new();
+    /// mux.handle("/report", report.until_left(Duration::from_secs(1)))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    fn until_left(self, every: Duration) -> UntilLeft<Self>
+    where
+        Self: Sized,
+    {
+        UntilLeft::new(self, every)
     }
 
     /// This handler, with a line to `writer` for each request: see [`AccessLog`].

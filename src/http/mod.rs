@@ -49,7 +49,7 @@
 //!
 //! Nothing is done in a handler's back. If its client is gone, what it reads and writes fails, by a reset
 //! or a timeout; and one that does neither for long asks [`Connection::has_left`] and
-//! [`Connection::is_ending`] now and then, and returns. Slow clients, and those that stop, hold up the task
+//! [`Connection::is_ending`] now and then, and returns, or is cancelled by [`Handler::until_left`]. Slow clients, and those that stop, hold up the task
 //! of their own connection and nothing else, until its timeouts end it.
 //!
 //! # What is refused
@@ -95,7 +95,7 @@ mod upgrade;
 mod verdict;
 mod wire;
 
-pub use self::around::{AccessLog, LimitBody, Redirect, StripPrefix, Timeout, redirect};
+pub use self::around::{AccessLog, LimitBody, Redirect, StripPrefix, Timeout, UntilLeft, redirect};
 pub use self::body::Body;
 pub use self::connection::{ConnState, Connection};
 pub use self::failure::{Cause, Failure};
