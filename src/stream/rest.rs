@@ -9,8 +9,8 @@ use std::time::Instant;
 impl<T: AsFd> Stream<T> {
     /// Has `me` woken once there is something to read, or the stream is closed, its read deadline is
     /// moved, or somebody has [nudged](super::Control) it; then [`rise`](Self::rise) is called, and the
-    /// read that follows says more. Until when the read deadline lets anybody wait; `None` if there is
-    /// something already.
+    /// read that follows says more. Until when the read deadline lets anybody wait; `None` if there may be
+    /// something already: unless a read has found nothing, nobody knows.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
     pub(crate) fn rest(&self, me: &Unparker) -> Option<Option<Instant>> {
         match announce_other(&mut self.wait(What::Readable), me) {
@@ -48,6 +48,8 @@ mod tests {
         until: Option<Instant>,
         stays: bool,
         rested: bool,
+        /// Reads before it rests, and finds nothing.
+        reads: bool,
         then: F,
     }
 
@@ -55,6 +57,9 @@ mod tests {
         fn turn(mut self) -> Option<Self> {
             if !self.rested {
                 self.rested = true;
+                if self.reads {
+                    self.stream.try_read(&mut [0]).unwrap_err();
+                }
                 return Some(self);
             }
             self.stream.rise();
@@ -71,10 +76,10 @@ mod tests {
     fn rest(
         stream: Stream<PipeReader>,
         until: Option<Instant>,
-        stays: bool,
+        (stays, reads): (bool, bool),
         then: impl FnOnce(Stream<PipeReader>) + Send + 'static,
     ) {
-        task::settle(Sleeper { stream, until, stays, rested: false, then });
+        task::settle(Sleeper { stream, until, stays, rested: false, reads, then });
     }
 
     fn read(mut stream: Stream<PipeReader>, says: &mpsc::Sender<String>) {
@@ -109,7 +114,8 @@ mod tests {
                     stream.set_read_deadline(Some(soon));
                 }
                 let until = (what == "late").then_some(soon);
-                rest(stream, until, what != "not now", move |stream| {
+                let how = (what != "not now", what != "bytes that are there");
+                rest(stream, until, how, move |stream| {
                     if what == "late" {
                         assert!(Instant::now() >= soon);
                         stream.set_read_deadline(until);
@@ -149,7 +155,8 @@ mod tests {
     #[test]
     fn a_runtime_that_ends_lets_go_of_what_rests() {
         let (stream, mut writer, _, _) = resting();
-        task::run(move || rest(stream, None, true, |_| panic!("it was not to start"))).unwrap();
+        task::run(move || rest(stream, None, (true, true), |_| panic!("it was not to start")))
+            .unwrap();
         assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
     }
 }
