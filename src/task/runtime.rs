@@ -122,9 +122,8 @@ impl Builder {
 
 fn report(left: usize) {
     if left > 0 {
-        eprintln!(
-            "aqueduct: {left} tasks were cancelled and have not ended; they are left as they are"
-        );
+        let left = Unfinished { tasks: left };
+        eprintln!("aqueduct: {left}: left as they are, for ever");
     }
 }
 
@@ -221,7 +220,10 @@ pub struct Unfinished {
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tasks were cancelled and have not ended", self.tasks)
+        match self.tasks {
+            1 => f.write_str("a task was cancelled and has not ended"),
+            n => write!(f, "{n} tasks were cancelled and have not ended"),
+        }
     }
 }
 
