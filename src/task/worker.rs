@@ -421,10 +421,6 @@ impl Worker {
             match post {
                 Post::Wake(place) => self.queue.borrow_mut().push_back(place),
                 Post::Start(job) => {
-                    // Whoever sent it had not heard of the stop yet.
-                    if self.stopped.get() {
-                        job.core().cancel();
-                    }
                     self.admit(job);
                     self.office.fetched();
                 }

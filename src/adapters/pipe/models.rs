@@ -147,6 +147,11 @@ fn shuttle_who_unwinds_does_not_wait_in_a_pipe() {
                 });
                 [&buf[..n], &all(reader).0].concat()
             });
+            // On a thread too, to which nothing ever comes.
+            let (mut never, _writer) = kind();
+            let thread = thread::spawn(move || unwinding(|| never.read(&mut [0])));
+            let refused = thread.join().unwrap().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Deadlock);
             assert_eq!(reads.join().unwrap(), [1, 2, 3, 4, 5]);
             assert_eq!(writes.join().unwrap(), 5);
             runtime.shutdown().unwrap();
