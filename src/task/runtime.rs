@@ -181,7 +181,8 @@ impl Runtime {
     }
 
     /// Cancels all tasks, waits for their ends, and ends the workers. From a task of its own
-    /// the runtime cannot be waited for, and is only told.
+    /// the runtime cannot be waited for, and is only told. A task of another runtime that waits here
+    /// makes room for others, and a cancel does not cut the wait short.
     ///
     /// # Errors
     ///

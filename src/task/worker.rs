@@ -88,6 +88,15 @@ pub(super) fn enqueue_here(office: &Arc<Office>, place: u32) -> bool {
     here.unwrap_or(false)
 }
 
+/// Stops whoever runs, a task or the thread itself, as [`park::park_until`] does, in a wait that a
+/// cancel does not cut short.
+pub(super) fn park_shielded(deadline: Option<Instant>) -> io::Result<()> {
+    match current() {
+        Some(worker) => worker.park(deadline, true),
+        None => park::park_until(deadline),
+    }
+}
+
 /// The thread is a worker until this is dropped.
 pub(super) struct AtWork {
     pub(super) worker: Rc<Worker>,
