@@ -5,12 +5,14 @@
 
 #[cfg(all(test, aqueduct_loom))]
 pub(crate) use self::loomed::{OnceLock, locals as thread_local};
+#[cfg(all(test, aqueduct_shuttle))]
+pub(crate) use self::shuttled::thread;
 #[cfg(all(test, aqueduct_loom))]
 pub(crate) use loom::sync::{Condvar, Mutex, MutexGuard, atomic};
 #[cfg(all(test, aqueduct_shuttle))]
 pub(crate) use shuttle::{
     sync::{Condvar, Mutex, MutexGuard, atomic},
-    thread, thread_local,
+    thread_local,
 };
 #[cfg(not(all(test, aqueduct_loom)))]
 pub(crate) use std::sync::OnceLock;
@@ -58,6 +60,31 @@ mod loomed {
             let value = self.value.get_or_init(init);
             self.is_set.store(true, Ordering::Release);
             value
+        }
+    }
+}
+
+#[cfg(all(test, aqueduct_shuttle))]
+mod shuttled {
+    /// All threads of a model are one to std. So of which of them unwinds the model keeps account.
+    pub(crate) mod thread {
+        pub(crate) use shuttle::thread::*;
+        use std::cell::Cell;
+
+        shuttle::thread_local! {
+            static UNWINDS: Cell<bool> = const { Cell::new(false) };
+        }
+
+        pub(crate) fn panicking() -> bool {
+            UNWINDS.try_with(Cell::get).unwrap_or(false)
+        }
+
+        /// Calls `f` as if from a destructor, while the thread unwinds.
+        pub(crate) fn unwinding<T>(f: impl FnOnce() -> T) -> T {
+            UNWINDS.with(|unwinds| unwinds.set(true));
+            let result = f();
+            UNWINDS.with(|unwinds| unwinds.set(false));
+            result
         }
     }
 }

@@ -92,6 +92,7 @@ fn each_worker_accepts_for_itself() {
         controls.iter().for_each(|control| control.close());
         let counts = servers.map(|server| server.join().unwrap());
         assert_eq!(counts.iter().sum::<usize>(), 50);
+        assert!(!counts.contains(&0), "the system has spread none of them");
     });
 }
 

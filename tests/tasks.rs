@@ -342,6 +342,46 @@ fn an_overflow_ends_the_process_and_says_whose_stack_it_was() {
     assert_eq!(output.status.signal(), Some(libc::SIGABRT));
 }
 
+/// The guards that split mappings: so many there are that allow nothing.
+fn split_off() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    maps.lines().filter(|line| line.contains(" ---p ")).count()
+}
+
+#[test]
+#[ignore = "locks all memory and overflows a stack: run by the test below"]
+fn overflows_locked_memory() {
+    use rustix::mm::{MlockAllFlags, mlockall};
+    mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT).unwrap();
+    println!("locked");
+    let before = split_off();
+    Runtime::builder()
+        .workers(1)
+        .stack_size(64 << 10)
+        .run(move || {
+            // More than are kept as they are.
+            let tasks: Vec<_> = (0..300).map(|_| task::spawn(task::yield_now)).collect();
+            tasks.into_iter().for_each(|task| task.join().unwrap());
+            assert!(split_off() >= before + 300);
+            task::spawn_named("well", || deep(0)).join().unwrap()
+        })
+        .unwrap();
+}
+
+/// The cheaper guards are not to be had in memory that is locked, as before Linux 6.13.
+#[test]
+fn where_memory_is_locked_stacks_have_guards_too() {
+    use std::os::unix::process::ExitStatusExt;
+    let output = child("overflows_locked_memory");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !String::from_utf8_lossy(&output.stdout).contains("locked\n") {
+        eprintln!("NOT RUN: memory cannot be locked");
+        return;
+    }
+    assert!(said.contains("the task 'well' has overflowed its stack of 64 KiB"), "{said}");
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT));
+}
+
 #[test]
 fn a_deep_stack_is_used_again_and_still_guarded() {
     one(|| {

@@ -111,6 +111,27 @@ fn a_scope_refuses_its_tasks() {
     });
 }
 
+/// What its tasks borrow must last, whatever becomes of the closure.
+#[test]
+fn a_scope_whose_closure_panics_waits_for_its_tasks_all_the_same() {
+    in_ways("closure", |_| {
+        let lent = AtomicUsize::new(0);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            task::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        (0..10).for_each(|_| task::yield_now());
+                        lent.fetch_add(1, Ordering::Relaxed);
+                    });
+                }
+                panic!("on purpose");
+            });
+        }));
+        assert_eq!(lent.into_inner(), 3);
+        assert_eq!(panicked.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+    });
+}
+
 #[test]
 fn a_spawned_task_runs_and_a_yield_does_not_stop() {
     in_ways("yield", |_| {

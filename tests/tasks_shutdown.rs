@@ -24,6 +24,11 @@ fn impatient() -> Runtime {
     Runtime::builder().workers(1).patience(Duration::from_millis(20)).build().unwrap()
 }
 
+/// Nothing but a wake ends a wait for its end.
+fn patient() -> Runtime {
+    Runtime::builder().workers(1).patience(HOUR).build().unwrap()
+}
+
 #[test]
 fn tasks_in_every_state_end_with_their_runtime() {
     within("every state", || {
@@ -282,6 +287,57 @@ fn an_end_from_one_of_its_own_tasks_is_only_told() {
         give.send(runtime).unwrap();
         assert!(hear.recv().unwrap());
         drop(task);
+    });
+}
+
+/// Runs until the flag is set, whatever is cancelled.
+fn until(flag: &AtomicBool) {
+    while !flag.load(Ordering::Relaxed) {
+        task::yield_now();
+    }
+}
+
+/// And the wait is shielded from a cancel: who was promised the end has it.
+#[test]
+fn who_waits_for_another_runtimes_end_makes_room_meanwhile() {
+    within("another's end", || {
+        for cancelled in [false, true] {
+            let (here, other) = (runtime(1), patient());
+            let (free, begun) = (Arc::new(AtomicBool::new(false)), Arc::new(Barrier::new(2)));
+            let (held, theirs) = (Arc::clone(&free), Arc::clone(&begun));
+            let holds = other.spawn(move || {
+                theirs.wait();
+                until(&held);
+            });
+            begun.wait();
+            let ends = here.spawn(move || {
+                let waits = task::spawn(move || {
+                    other.shutdown().unwrap();
+                    assert!(holds.is_finished());
+                });
+                task::yield_now();
+                if cancelled {
+                    waits.cancel();
+                }
+                task::spawn(move || free.store(true, Ordering::Relaxed)).join().unwrap();
+                waits.join().unwrap();
+            });
+            ends.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_runtime_that_is_dropped_by_a_panic_ends_in_place() {
+    within("dropped by a panic", || {
+        let (here, other) = (runtime(1), patient());
+        let sleeps = other.spawn(|| task::sleep(HOUR));
+        let panics = here.spawn(move || {
+            let _other = other;
+            panic!("on purpose");
+        });
+        let _: JoinError = panics.join().map(|(): ()| ()).unwrap_err();
+        assert!(sleeps.is_finished());
     });
 }
 

@@ -1,13 +1,14 @@
 //! How far the threads of a runtime are with their end.
 
-use crate::sync::{Condvar, Mutex, MutexGuard};
+use super::worker;
+use crate::park::{Unparker, park_in_place};
+use crate::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, Default)]
 pub(super) struct Ending {
     state: Mutex<State>,
-    ended: Condvar,
 }
 
 #[derive(Debug, Default)]
@@ -18,6 +19,8 @@ struct State {
     threads: usize,
     /// Tasks that were left.
     left: usize,
+    /// Who waits for the last thread: one at most, for a runtime has one owner.
+    waiting: Option<Unparker>,
 }
 
 /// A thread that has not ended. It is the last that the thread has of its runtime: once it is
@@ -47,21 +50,23 @@ impl Ending {
     /// do not even hear of it. How many tasks they have left; `None` if some thread has not ended.
     pub(super) fn wait(&self) -> Option<usize> {
         const GRACE: Duration = Duration::from_millis(100);
-        let mut state = self.state();
-        while state.threads > 0 {
-            state = match state.deadline.and_then(|at| at.checked_add(GRACE)) {
-                None => self.ended.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(at) => {
-                    let left = at.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return None;
-                    }
-                    let waited = self.ended.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+        loop {
+            let mut state = self.state();
+            if state.threads == 0 {
+                return Some(state.left);
+            }
+            let until = state.deadline.and_then(|at| at.checked_add(GRACE));
+            if until.is_some_and(|at| at <= Instant::now()) {
+                state.waiting = None;
+                return None;
+            }
+            state.waiting = Some(Unparker::current());
+            drop(state);
+            if worker::park_shielded(until).is_err() {
+                // Who unwinds makes room for nobody.
+                let _ = park_in_place(&mut [], until);
+            }
         }
-        Some(state.left)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -74,6 +79,10 @@ impl Drop for Attendance {
         let mut state = self.ending.state();
         state.threads -= 1;
         state.left += self.left;
-        self.ending.ended.notify_all();
+        let waiting = if state.threads == 0 { state.waiting.take() } else { None };
+        drop(state);
+        if let Some(waiting) = waiting {
+            waiting.unpark();
+        }
     }
 }

@@ -122,9 +122,8 @@ impl Builder {
 
 fn report(left: usize) {
     if left > 0 {
-        eprintln!(
-            "aqueduct: {left} tasks were cancelled and have not ended; they are left as they are"
-        );
+        let left = Unfinished { tasks: left };
+        eprintln!("aqueduct: {left}: left as they are, for ever");
     }
 }
 
@@ -182,7 +181,8 @@ impl Runtime {
     }
 
     /// Cancels all tasks, waits for their ends, and ends the workers. From a task of its own
-    /// the runtime cannot be waited for, and is only told.
+    /// the runtime cannot be waited for, and is only told. A task of another runtime that waits here
+    /// makes room for others, and a cancel does not cut the wait short.
     ///
     /// # Errors
     ///
@@ -221,7 +221,10 @@ pub struct Unfinished {
 
 impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tasks were cancelled and have not ended", self.tasks)
+        match self.tasks {
+            1 => f.write_str("a task was cancelled and has not ended"),
+            n => write!(f, "{n} tasks were cancelled and have not ended"),
+        }
     }
 }
 

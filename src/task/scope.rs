@@ -199,12 +199,8 @@ impl Shared {
                 state.handles.iter().for_each(JoinHandle::cancel);
             }
             drop(state);
-            let parked = match worker::current() {
-                Some(worker) => worker.park(None, true),
-                None => park_until(None),
-            };
             // Nobody gets here who may not wait; and to leave would take away what is borrowed.
-            if parked.is_err() {
+            if worker::park_shielded(None).is_err() {
                 thread::yield_now();
             }
         }

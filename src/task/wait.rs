@@ -79,6 +79,9 @@ pub fn wait<F: Future>(future: F) -> io::Result<F::Output> {
 /// Runs `f`, which blocks, on a thread that is there for such things, and waits for it: other tasks
 /// of this worker go on meanwhile. On a plain thread it is simply called.
 ///
+/// There are at most 500 such threads in the process (`BLOCKING_MAX_THREADS` says otherwise); what comes
+/// beyond waits for one, as do the lookups of names.
+///
 /// # Errors
 ///
 /// The cancelled error, if the task was cancelled. `f` goes on then, and its result is dropped.

@@ -88,6 +88,15 @@ pub(super) fn enqueue_here(office: &Arc<Office>, place: u32) -> bool {
     here.unwrap_or(false)
 }
 
+/// Stops whoever runs, a task or the thread itself, as [`park::park_until`] does, in a wait that a
+/// cancel does not cut short.
+pub(super) fn park_shielded(deadline: Option<Instant>) -> io::Result<()> {
+    match current() {
+        Some(worker) => worker.park(deadline, true),
+        None => park::park_until(deadline),
+    }
+}
+
 /// The thread is a worker until this is dropped.
 pub(super) struct AtWork {
     pub(super) worker: Rc<Worker>,
@@ -421,10 +430,6 @@ impl Worker {
             match post {
                 Post::Wake(place) => self.queue.borrow_mut().push_back(place),
                 Post::Start(job) => {
-                    // Whoever sent it had not heard of the stop yet.
-                    if self.stopped.get() {
-                        job.core().cancel();
-                    }
                     self.admit(job);
                     self.office.fetched();
                 }

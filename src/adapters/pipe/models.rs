@@ -2,6 +2,7 @@
 
 use super::{Reader, Writer, pipe, pipe_with_capacity};
 use crate::error::is_cancelled;
+use crate::sync::thread::{panicking, unwinding};
 use crate::task::models::{explore, runtime};
 use shuttle::thread;
 use std::io::{ErrorKind, Read, Write};
@@ -121,6 +122,38 @@ fn shuttle_a_cancelled_reader_takes_nothing_with_it() {
                 // It was not carried out, and the reader is gone.
                 Err(_) => drop(writes.join()),
             }
+            runtime.shutdown().unwrap();
+        });
+    }
+}
+
+/// Who unwinds takes what is there, and leaves the rest to those who wait (I12).
+#[test]
+fn shuttle_who_unwinds_does_not_wait_in_a_pipe() {
+    for kind in KINDS {
+        explore(move || {
+            let runtime = runtime(1);
+            let (mut reader, mut writer) = kind();
+            let writes = runtime.spawn(move || {
+                let said = some(&mut writer);
+                assert!(!panicking());
+                said
+            });
+            let reads = runtime.spawn(move || {
+                let mut buf = [0; 3];
+                let n = unwinding(|| reader.read(&mut buf)).unwrap_or_else(|error| {
+                    assert_eq!(error.kind(), ErrorKind::Deadlock);
+                    0
+                });
+                [&buf[..n], &all(reader).0].concat()
+            });
+            // On a thread too, to which nothing ever comes.
+            let (mut never, _writer) = kind();
+            let thread = thread::spawn(move || unwinding(|| never.read(&mut [0])));
+            let refused = thread.join().unwrap().unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Deadlock);
+            assert_eq!(reads.join().unwrap(), [1, 2, 3, 4, 5]);
+            assert_eq!(writes.join().unwrap(), 5);
             runtime.shutdown().unwrap();
         });
     }

@@ -3,7 +3,7 @@
 use super::{Dropped, LONG, Tally, builder, explore, explore_fairly, runtime};
 use crate::error;
 use crate::error::is_cancelled;
-use crate::task::{self, JoinError};
+use crate::task::{self, JoinError, Runtime};
 use shuttle::thread;
 use std::io;
 use std::sync::Arc;
@@ -185,6 +185,39 @@ fn shuttle_runtimes_that_wait_for_each_other_end() {
         // Its own end or the other's came first, or it had not begun.
         drop(joins.join());
     });
+}
+
+/// A task that ends another runtime makes room for those of its own meanwhile, and so does a thread
+/// that runs tasks itself.
+#[test]
+fn shuttle_who_ends_another_runtime_makes_room() {
+    fn ends(other: Runtime, freed: Tally) {
+        let frees = task::spawn(move || freed.add());
+        other.shutdown().unwrap();
+        frees.join().unwrap();
+    }
+    for task in [true, false] {
+        explore_fairly(move || {
+            let (first, second) = (builder(1), runtime(2));
+            let freed = Tally::default();
+            let theirs = freed.clone();
+            let held = second.spawn(move || {
+                while theirs.get() == 0 {
+                    task::yield_now();
+                }
+            });
+            let end = move || ends(second, freed);
+            if task {
+                let first = first.build().unwrap();
+                first.spawn(end).join().unwrap();
+                first.shutdown().unwrap();
+            } else {
+                first.run(end).unwrap();
+            }
+            // Or it had not begun.
+            assert!(held.is_finished());
+        });
+    }
 }
 
 /// A thread that was a worker leaves when the others still have work.

@@ -6,6 +6,7 @@ mod ends;
 mod rounds;
 mod scopes;
 mod turns;
+mod unwinding;
 
 use crate::park::{Unparker, park_until};
 use crate::task::{Builder, Runtime};
