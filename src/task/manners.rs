@@ -70,8 +70,8 @@ fn judge(now: Manners, turns: u32, rests: u32, time: Duration) -> Manners {
     let rate = |at_least: u64| u128::from(turns) >= u128::from(at_least) * millis;
     let much = match now {
         // Who waits for one client alone gains nothing.
-        Manners::Eager => turns >= 2 * rests && rate(10),
-        Manners::Patient => 4 * turns >= 5 * rests && rate(5),
+        Manners::Eager => 2 * turns >= 3 * rests && rate(10),
+        Manners::Patient => 8 * turns >= 9 * rests && rate(5),
     };
     if much { Manners::Patient } else { Manners::Eager }
 }
@@ -85,17 +85,17 @@ mod tests {
     fn who_has_much_to_do_is_patient() {
         let ten = Duration::from_millis(10);
         for (now, turns, rests, time, then) in [
-            (Eager, 100, 50, ten, Patient),
+            (Eager, 150, 100, ten, Patient),
             // Few at a time.
-            (Eager, 100, 51, ten, Eager),
+            (Eager, 149, 100, ten, Eager),
             // Seldom.
             (Eager, 99, 10, ten, Eager),
             (Eager, 1000, 10, 11 * ten, Eager),
             (Eager, 0, 1, Duration::from_secs(3600), Eager),
             (Eager, u32::MAX, u32::MAX, Duration::MAX, Eager),
             // Who is patient stays so for less.
-            (Patient, 50, 40, ten, Patient),
-            (Patient, 50, 41, ten, Eager),
+            (Patient, 90, 80, ten, Patient),
+            (Patient, 89, 80, ten, Eager),
             (Patient, 49, 1, ten, Eager),
             (Patient, 1, 1, 100 * ten, Eager),
         ] {
