@@ -43,6 +43,7 @@ pub(crate) mod model;
 pub(crate) mod net;
 mod nowait;
 pub(crate) mod overflow;
+pub(crate) mod sched;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod signal;
 #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -38,6 +38,9 @@
 //! processor. [`run`] makes the calling thread a worker, for as long as a function takes, and
 //! [`Runtime`] starts threads of its own.
 //!
+//! On Linux a worker that has much to do is scheduled by `SCHED_BATCH`, and what its tasks start meanwhile, a
+//! thread or a process, inherits that. A thread with another policy than `SCHED_OTHER` keeps it.
+//!
 //! # Cancelling
 //!
 //! No task is ever unwound by force. [`JoinHandle::cancel`] makes all its waits fail, and what
@@ -68,6 +71,7 @@ mod cold;
 mod ending;
 mod job;
 mod join;
+mod manners;
 #[cfg(all(test, aqueduct_shuttle))]
 pub(crate) mod models;
 mod office;

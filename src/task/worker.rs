@@ -2,6 +2,7 @@
 
 use super::carrier::{self, Carrier, suspend};
 use super::job::{Core, Rest, Run};
+use super::manners::Courtesy;
 use super::office::{Office, Post};
 use super::pool::Pool;
 use super::stack::Stacks;
@@ -55,6 +56,7 @@ pub(super) struct Worker {
     start: Instant,
     turns: Cell<u32>,
     polled: Cell<Instant>,
+    courtesy: Courtesy,
     /// Scratch room.
     posts: RefCell<Vec<Post>>,
     batch: Cell<Batch>,
@@ -125,6 +127,7 @@ pub(super) fn begin(number: usize, pool: Arc<Pool>) -> io::Result<AtWork> {
         start: Instant::now(),
         turns: Cell::new(0),
         polled: Cell::new(Instant::now()),
+        courtesy: Courtesy::new(),
         posts: RefCell::default(),
         batch: Cell::default(),
         office,
@@ -147,6 +150,7 @@ impl AtWork {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
+        self.worker.courtesy.end();
         let _ = HERE.try_with(RefCell::take);
     }
 }
@@ -301,6 +305,7 @@ impl Worker {
     /// Runs the task in `place` until it stops or ends.
     fn go(&self, place: u32) {
         let Some(mut carrier) = self.carrier_for(place) else { return };
+        self.courtesy.turn();
         self.current.set(place);
         park::refill();
         let ended = carrier.resume();
@@ -390,6 +395,7 @@ impl Worker {
             return false;
         }
         queue.pop_front();
+        self.courtesy.turn();
         self.count();
         self.current.set(next);
         park::refill();
@@ -470,6 +476,7 @@ impl Worker {
         if self.fire(now) {
             return;
         }
+        self.courtesy.rest(now);
         self.polled.set(now);
         let next = self.timers.borrow().next();
         let until = next.and_then(|at| self.start.checked_add(Duration::from_nanos(at)));
