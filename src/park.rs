@@ -97,6 +97,23 @@ pub(crate) fn park_until(deadline: Option<Instant>) -> io::Result<()> {
     Ok(())
 }
 
+/// As [`park_until`], in a wait that a cancel does not cut short.
+///
+/// # Errors
+///
+/// Those of the hook: somebody unwinds, say.
+pub(crate) fn park_shielded(deadline: Option<Instant>) -> io::Result<()> {
+    match hook() {
+        Some(hook) => hook.park_shielded(deadline),
+        None => park_until(deadline),
+    }
+}
+
+/// Whether the running flow of control may stop, and others run.
+pub(crate) fn may_stop() -> bool {
+    hook().is_none_or(|hook| hook.may_stop())
+}
+
 /// As [`park_until`], and until one of `watches` fires. The flow of control must not hold a
 /// watch that nobody else may see: all of them are asked together.
 ///
@@ -129,6 +146,16 @@ pub(crate) fn park_in_place(
 pub(crate) trait Hook {
     /// As [`park_until`]; must not unwind.
     fn park_until(&self, deadline: Option<Instant>) -> io::Result<()>;
+
+    /// As [`park_shielded`]; must not unwind.
+    fn park_shielded(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.park_until(deadline)
+    }
+
+    /// As [`may_stop`].
+    fn may_stop(&self) -> bool {
+        true
+    }
 
     /// As [`park_on`]; must not unwind.
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()>;

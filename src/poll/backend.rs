@@ -18,7 +18,7 @@ use super::select::Select;
 use super::signal::Signal;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use super::uring::Uring;
-use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
+use super::{Caps, Happening, Interest, Key, Mode, Netpoll, Submit};
 use crate::error;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 use crate::sys::uring::Ring;
@@ -221,6 +221,24 @@ impl Driver {
 
     pub(super) fn caps(&self) -> Caps {
         ask!(self, it => it.caps())
+    }
+
+    /// Itself, if it carries operations out.
+    pub(super) fn submit(&self) -> Option<&dyn Submit> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Uring(uring) if uring.carries() => Some(&**uring),
+            _ => None,
+        }
+    }
+
+    /// How often the system was entered, where that is counted.
+    pub(crate) fn enters(&self) -> Option<u64> {
+        match self {
+            #[cfg(any(target_os = "linux", target_os = "android"))]
+            Self::Uring(uring) => Some(uring.enters()),
+            _ => None,
+        }
     }
 
     pub(super) fn open(

@@ -48,6 +48,11 @@ pub(super) fn is_tended() -> bool {
     with(|registry| registry.is_tended()).unwrap_or(false)
 }
 
+/// This thread's registry, if somebody polls it for all that runs here, and if it `suits`.
+pub(super) fn tended(suits: impl FnOnce(&Registry) -> bool) -> Option<Arc<Registry>> {
+    with(|registry| (registry.is_tended() && suits(registry)).then(|| Arc::clone(registry)))?
+}
+
 /// Whether events for all of these arrive by themselves by now: at this thread's backend, or at
 /// one that is always polled.
 pub(super) fn settle<'a>(

@@ -7,6 +7,7 @@
 //!   and is-poll-descriptor. `epoll` is the one on Linux, edge-triggered; `poll` and `select` are
 //!   level-triggered, `signal` learns from signals what to ask about, `uring` orders
 //!   to be told, and `kqueue` is that of the BSDs.
+//! * `Submit`, what a backend can do in addition: carry an operation out, and tell of its end. `uring` does.
 //! * `Side`, one direction of a descriptor: whether it is ready, its deadline, who waits.
 //! * `Registry`, the descriptors of one backend, and the events that reach them.
 //! * [`Local`], a thread that waits through a backend of its own. Threads without one wait by
@@ -39,6 +40,7 @@ mod select;
 mod side;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod signal;
+mod submit;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod uring;
 mod wait;
@@ -52,11 +54,14 @@ pub use self::local::Local;
 pub use self::poller::{Builder, Event, Events, Poller};
 pub(crate) use self::registry::{Batch, Desc, Registry};
 pub(crate) use self::side::Side;
+pub(crate) use self::submit::Submitter;
 pub(crate) use self::wait::{Wait, What, announce_other, look, pause, wait, wait_from, withdraw};
 pub(crate) use self::word::State;
 
+use crate::sys::{Moved, Nowait, Transfer};
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
+use std::task::Waker;
 use std::time::Instant;
 
 /// What an event names: chosen by whoever opens the descriptor, never a descriptor's number.
@@ -158,4 +163,35 @@ pub(crate) trait Netpoll: Sized {
 
     /// What can be read once [`poll`](Self::poll) has something to tell, if there is such a thing.
     fn descriptor(&self) -> Option<BorrowedFd<'_>>;
+}
+
+/// The contract of a backend that carries operations out itself. They are started, and heard of, by
+/// [`poll`](Netpoll::poll).
+pub(crate) trait Submit {
+    /// Has `transfer` carried out, and wakes `me` when it has been. Until then `wait` is called, again and
+    /// again: what is lent stays lent until the answer has come.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own, `ECANCELED` among them; `WouldBlock` if this one cannot be waited for so.
+    fn submit(
+        &self,
+        fd: BorrowedFd<'_>,
+        nowait: Nowait,
+        transfer: &mut Transfer<'_, '_>,
+        me: Waker,
+        wait: &mut dyn FnMut(&dyn Flight),
+    ) -> io::Result<Moved>;
+
+    /// Ends all operations, and waits until they have.
+    fn ground(&self);
+}
+
+/// An operation under way.
+pub(crate) trait Flight {
+    /// Orders to give it up. What comes of it is still to be waited for, and may be a success.
+    fn cancel(&self);
+
+    /// Gives it up, and waits for that in place.
+    fn land(&self);
 }

@@ -260,6 +260,13 @@ impl Registry {
         result.map(drop)
     }
 
+    /// Ends what the backend carries out, and waits until it has ended.
+    pub(crate) fn ground(&self) {
+        if let Some(submit) = self.backend.submit() {
+            submit.ground();
+        }
+    }
+
     /// Sends everybody away, to register anew elsewhere.
     pub(crate) fn evict(&self) {
         let Slots { list, .. } = std::mem::take(&mut *self.slots());

@@ -20,6 +20,8 @@ pub(crate) struct Side {
     turns: Turns,
     /// Calls answer `WouldBlock` where they would wait.
     hasty: AtomicBool,
+    /// A call need not wait, as far as the last one could tell.
+    expects: AtomicBool,
     /// The place of the waiter. It is filled before `WAITING` is set. Whoever takes `WAITING` out takes
     /// out who is there, and wakes him: this waiter or, after it has gone, a later one, who is woken for
     /// nothing then, as every wait may be. If nobody is there, another is about to wake him.
@@ -41,6 +43,7 @@ impl Side {
             timeout: Timeout::none(),
             turns: Turns::new(),
             hasty: AtomicBool::new(false),
+            expects: AtomicBool::new(true),
             waiter: Mutex::new(None),
         }
     }
@@ -113,6 +116,17 @@ impl Side {
 
     pub(crate) fn is_hasty(&self) -> bool {
         self.hasty.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is worth while to try a call before it is left to the system.
+    pub(crate) fn expects(&self) -> bool {
+        self.expects.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn expect(&self, yes: bool) {
+        if yes != self.expects() {
+            self.expects.store(yes, Ordering::Relaxed);
+        }
     }
 
     /// Sets or clears the deadline, for a wait under way too.

@@ -1,20 +1,21 @@
-//! The backend by io_uring(7): each descriptor is ordered once to be told of, and one call a turn
-//! gives the orders and takes the answers.
+//! The backend by io_uring(7): each descriptor is ordered once to be told of, or an operation is
+//! ordered each time, and one call a turn gives the orders and takes the answers.
 //!
 //! An order for more than one answer is an edge: it is answered when something happens. What happens is
 //! told by whoever causes it, in words of its own, so it is no proof that a short read has left
 //! nothing: new bytes and an urgent mark are told alike.
 
-use super::{Caps, Happening, Interest, Key, Mode, Netpoll};
+use super::{Caps, Flight, Happening, Interest, Key, Mode, Netpoll, Submit};
 use crate::error;
 use crate::sys::level::{self, Asked};
-use crate::sys::uring::{Answer, Flags, Ring};
-use crate::sys::{self, Event};
+use crate::sys::uring::{self, Answer, Flags, Heard, Ring};
+use crate::sys::{self, Event, Moved, Nowait, Transfer};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::Instant;
 
 /// The tag of the descriptor that ends waits. Others follow.
@@ -27,6 +28,8 @@ pub(crate) struct Uring {
     /// The event is signalled and nobody has heard of it yet.
     woken: AtomicBool,
     state: Mutex<State>,
+    /// Scratch room of who polls.
+    heard: Mutex<Heard>,
 }
 
 #[derive(Debug, Default)]
@@ -49,6 +52,15 @@ struct Entry {
 }
 
 impl Uring {
+    /// Whether operations are to be had.
+    pub(super) fn carries(&self) -> bool {
+        self.ring.carries()
+    }
+
+    pub(super) fn enters(&self) -> u64 {
+        self.ring.enters()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -156,7 +168,13 @@ impl Netpoll for Uring {
         // Each write of an eventfd is an edge, so nobody has to read it.
         ring.watch(event.as_fd().as_raw_fd(), WAKE, Flags::IN, true)?;
         ring.submit()?;
-        Ok(Self { ring, event, woken: AtomicBool::new(false), state: Mutex::default() })
+        Ok(Self {
+            ring,
+            event,
+            woken: AtomicBool::new(false),
+            state: Mutex::default(),
+            heard: Mutex::default(),
+        })
     }
 
     fn open(&self, fd: BorrowedFd<'_>, key: Key, what: Interest, mode: Mode) -> io::Result<()> {
@@ -185,13 +203,16 @@ impl Netpoll for Uring {
     }
 
     fn poll(&self, until: Option<Instant>, list: &mut Vec<Happening>) -> io::Result<bool> {
-        let (before, mut answers) = (list.len(), Vec::new());
+        let before = list.len();
+        let mut heard =
+            std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         loop {
             self.ask_again()?;
-            answers.clear();
-            self.ring.wait(&mut answers, until)?;
+            self.ring.wait(&mut heard, until)?;
             let mut woken = false;
-            for &answer in &answers {
+            let carried = !heard.woken.is_empty();
+            heard.woken.drain(..).for_each(Waker::wake);
+            for answer in heard.answers.drain(..) {
                 if answer.tag == WAKE {
                     if !answer.more {
                         let own = self.event.as_fd().as_raw_fd();
@@ -203,8 +224,9 @@ impl Netpoll for Uring {
                     list.extend(self.hear(answer)?);
                 }
             }
-            let late = until.is_some_and(|at| at <= Instant::now());
-            if woken || list.len() > before || late {
+            let late = || until.is_some_and(|at| at <= Instant::now());
+            if woken || carried || list.len() > before || late() {
+                *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = heard;
                 return Ok(woken);
             }
         }
@@ -224,5 +246,32 @@ impl Netpoll for Uring {
         // Nothing comes of orders that were not given.
         self.ask_again().and_then(|()| self.ring.submit()).ok()?;
         Some(self.ring.as_fd())
+    }
+}
+
+impl Submit for Uring {
+    fn submit(
+        &self,
+        fd: BorrowedFd<'_>,
+        nowait: Nowait,
+        transfer: &mut Transfer<'_, '_>,
+        me: Waker,
+        wait: &mut dyn FnMut(&dyn Flight),
+    ) -> io::Result<Moved> {
+        self.ring.carry(fd, nowait, transfer, me, |flight| wait(flight))
+    }
+
+    fn ground(&self) {
+        self.ring.ground();
+    }
+}
+
+impl Flight for uring::Flight<'_> {
+    fn cancel(&self) {
+        self.cancel();
+    }
+
+    fn land(&self) {
+        self.land();
     }
 }

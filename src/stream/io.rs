@@ -1,12 +1,12 @@
 //! What all handles of a stream share: its descriptor, and the loop that tries, waits and tries
 //! again.
 
+use super::act::{Act, Moving};
 use super::{Control, Handle, Outlet, Piece};
 use crate::error;
 use crate::park::{self, Turn};
-use crate::poll::{Desc, Side, State, Wait, What, keeps, polls, wait_from};
-use crate::sys::{self, Manner, Nowait};
-use crate::task;
+use crate::poll::{Desc, Side, State, Submitter, Wait, What, keeps, polls, wait_from};
+use crate::sys::{self, Manner, Nowait, Transfer};
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -119,7 +119,7 @@ impl<T: AsFd> Inner<T> {
             return self.desc.read.refuse().map(|()| 0);
         }
         let len = buf.len();
-        self.reading(alone, len, |nowait, fd| nowait.read(fd, buf))
+        self.reading(alone, len, self.moving(&self.desc.read, Transfer::Read(buf)))
     }
 
     pub(super) fn read_vectored(&self, alone: Alone, bufs: &mut [IoSliceMut<'_>]) -> Result<usize> {
@@ -130,7 +130,7 @@ impl<T: AsFd> Inner<T> {
         if len == 0 {
             return self.desc.read.refuse().map(|()| 0);
         }
-        self.reading(alone, len, |nowait, fd| nowait.read_vectored(fd, bufs))
+        self.reading(alone, len, self.moving(&self.desc.read, Transfer::ReadVectored(bufs)))
     }
 
     pub(super) fn peek(&self, buf: &mut [u8]) -> Result<usize> {
@@ -141,7 +141,8 @@ impl<T: AsFd> Inner<T> {
             return self.desc.read.refuse().map(|()| 0);
         }
         // What was peeked at is still there, however short the answer.
-        self.reading(Alone(false), 0, |nowait, fd| nowait.peek(fd, buf))
+        let peek = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.peek(fd, buf);
+        self.reading(Alone(false), 0, peek)
     }
 
     pub(super) fn write(&self, alone: Alone, bytes: &[u8]) -> Result<usize> {
@@ -151,7 +152,7 @@ impl<T: AsFd> Inner<T> {
         let mut done = 0;
         loop {
             let rest = &bytes[done..];
-            let step = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write(fd, rest);
+            let step = self.moving(side, Transfer::Write(rest));
             match self.perform(side, What::Writable, || patience.until(), step) {
                 Ok((0, _)) => return Ok(done),
                 Ok((n, _)) => {
@@ -174,7 +175,7 @@ impl<T: AsFd> Inner<T> {
         let side = &self.desc.write;
         let mut patience = Patience::new(side);
         let _turn = patience.enter(alone)?;
-        let call = |nowait: Nowait, fd: BorrowedFd<'_>| nowait.write_vectored(fd, bufs);
+        let call = self.moving(side, Transfer::WriteVectored(bufs));
         let (n, _) = self.perform(side, What::Writable, || patience.until(), call)?;
         park::spend(n as u64);
         Ok(n)
@@ -202,25 +203,13 @@ impl<T: AsFd> Inner<T> {
         self.nowait.write(self.as_fd(), bytes)
     }
 
+    fn moving<'a, 'b>(&self, side: &'a Side, transfer: Transfer<'a, 'b>) -> Moving<'a, 'b> {
+        Moving::new(transfer, side, self.manner())
+    }
+
     /// One read of `len` bytes at most.
-    fn reading(
-        &self,
-        alone: Alone,
-        len: usize,
-        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<usize>,
-    ) -> Result<usize> {
+    fn reading(&self, alone: Alone, len: usize, call: impl Act<usize>) -> Result<usize> {
         let side = &self.desc.read;
-        let call = |nowait: Nowait, fd: BorrowedFd<'_>| match nowait {
-            // Only a disk makes it wait.
-            Nowait::Never if task::is_task() => match call(Nowait::Call, fd) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    task::warm(fd, None, len as u64)?;
-                    call(Nowait::Never, fd)
-                }
-                done => done,
-            },
-            _ => call(nowait, fd),
-        };
         let mut patience = Patience::new(side);
         let _turn = patience.enter(alone)?;
         let (n, seen) = self.perform(side, What::Readable, || patience.until(), call)?;
@@ -236,27 +225,32 @@ impl<T: AsFd> Inner<T> {
         }
     }
 
-    /// The seam: tries `call`, which must not wait, and waits where it would have, until it goes on.
-    /// Answers the word's state before the call that did, too.
+    /// The seam: tries the call, which must not wait, and waits where it would have, until it goes on. On a
+    /// worker whose backend carries operations out, the wait is for the call itself.
+    /// Answers the word's state before the call that went on, too.
     pub(super) fn perform<R>(
         &self,
         side: &Side,
         what: What,
         mut until: impl FnMut() -> Option<Instant>,
-        mut call: impl FnMut(Nowait, BorrowedFd<'_>) -> Result<R>,
+        mut act: impl Act<R>,
     ) -> Result<(R, State)> {
         let fd = self.as_fd();
         let mut wait = Wait::new(fd, what, Some(&self.desc));
         let mut waited = false;
+        let mut flies = act.flies(self.manner());
         loop {
             let seen = side.word().begin();
             // Where the wait was by poll(2) no event need have come.
             let fired = std::mem::take(&mut wait.fired);
-            let tries = seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc);
+            let at_once = flies && !side.expects() && !side.is_hasty();
+            let mut submitter = if at_once { Submitter::here() } else { None };
+            let tries = submitter.is_none()
+                && (seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc));
             // Who has to wait first does not look at the clock: a wait that comes too late ends at once.
-            let mut round = side.round(seen, tries || waited)?;
+            let mut round = side.round(seen, tries || waited || submitter.is_some())?;
             if tries {
-                match call(self.nowait, fd) {
+                match act.call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                     done => return done.map(|done| (done, round.seen)),
                 }
@@ -269,6 +263,16 @@ impl<T: AsFd> Inner<T> {
             let until = until();
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
+            }
+            if flies {
+                submitter = submitter.or_else(Submitter::here);
+            }
+            if let Some(submitter) = submitter {
+                if let Some(done) = act.fly(&submitter, side, until, fd, self.nowait) {
+                    return done.map(|done| (done, round.seen));
+                }
+                flies = false;
+                continue;
             }
             waited = true;
             wait_from(&mut wait, round, until)?;

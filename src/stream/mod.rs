@@ -24,6 +24,7 @@
 //! `TimedOut` after a deadline, `NotConnected` after a close, `WouldBlock` from the
 //! [`try_`](Stream::try_read) methods alone; else those of the system. Never `Interrupted`.
 
+mod act;
 mod control;
 mod halves;
 mod io;

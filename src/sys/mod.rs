@@ -46,6 +46,7 @@ pub(crate) mod overflow;
 pub(crate) mod sched;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod signal;
+mod transfer;
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) mod uring;
 #[cfg_attr(all(test, aqueduct_loom), allow(dead_code, reason = "the model has its own"))]
@@ -80,6 +81,7 @@ pub(crate) use self::kind::{
 #[cfg(feature = "http")]
 pub(crate) use self::nowait::read_warm;
 pub(crate) use self::nowait::{IOV_MAX, Nowait, is_cold, set_nonblocking};
+pub(crate) use self::transfer::{Moved, Transfer};
 pub(crate) use self::wait::Watch;
 
 #[cfg(all(test, aqueduct_loom))]

@@ -1,7 +1,6 @@
 //! How far the threads of a runtime are with their end.
 
-use super::worker;
-use crate::park::{Unparker, park_in_place};
+use crate::park::{self, Unparker, park_in_place};
 use crate::sync::{Mutex, MutexGuard};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
@@ -62,7 +61,7 @@ impl Ending {
             }
             state.waiting = Some(Unparker::current());
             drop(state);
-            if worker::park_shielded(until).is_err() {
+            if park::park_shielded(until).is_err() {
                 // Who unwinds makes room for nobody.
                 let _ = park_in_place(&mut [], until);
             }

@@ -91,7 +91,7 @@ pub(crate) use self::cold::read_at;
 pub(crate) use self::cold::{is_task, warm};
 pub use self::join::{JoinError, JoinHandle};
 pub(crate) use self::resident::Resident;
-pub use self::runtime::{Builder, Runtime, Unfinished, run};
+pub use self::runtime::{Builder, Report, Runtime, Unfinished, run};
 pub use self::scope::{Scope, ScopedJoinHandle, scope};
 pub use self::wait::{sleep, sleep_until, unblock, wait, yield_now};
 

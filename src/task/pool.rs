@@ -66,6 +66,11 @@ impl Pool {
         self.registries[0].kind()
     }
 
+    /// How often the system was entered for all workers, where that is counted.
+    pub(super) fn enters(&self) -> Option<u64> {
+        self.registries.iter().map(|registry| registry.backend.enters()).sum()
+    }
+
     /// What the worker of this number works with.
     pub(super) fn place(&self, number: usize) -> (Arc<Office>, Arc<Registry>) {
         (Arc::clone(&self.offices[number]), Arc::clone(&self.registries[number]))

@@ -180,6 +180,12 @@ impl Runtime {
         self.pool.backend()
     }
 
+    /// What it has to tell of itself.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        Report { backend: self.pool.backend(), enters: self.pool.enters() }
+    }
+
     /// Cancels all tasks, waits for their ends, and ends the workers. From a task of its own
     /// the runtime cannot be waited for, and is only told. A task of another runtime that waits here
     /// makes room for others, and a cancel does not cut the wait short.
@@ -209,6 +215,16 @@ impl Drop for Runtime {
             report(self.end());
         }
     }
+}
+
+/// What a [`Runtime`] tells of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The backend by which its workers wait: another one than was asked for, where that is forbidden.
+    pub backend: Backend,
+    /// How often io_uring_enter(2) was called so far; `None` with another backend.
+    pub enters: Option<u64>,
 }
 
 /// Tasks that have not ended although they were cancelled.

@@ -5,7 +5,7 @@ use super::job::Join;
 use super::join::{JoinError, JoinHandle};
 use super::{runtime, worker};
 use crate::error;
-use crate::park::{Unparker, park_until};
+use crate::park::{self, Unparker, park_until};
 use crate::sync::{Mutex, MutexGuard, thread};
 use std::fmt;
 use std::marker::PhantomData;
@@ -200,7 +200,7 @@ impl Shared {
             }
             drop(state);
             // Nobody gets here who may not wait; and to leave would take away what is borrowed.
-            if worker::park_shielded(None).is_err() {
+            if park::park_shielded(None).is_err() {
                 thread::yield_now();
             }
         }

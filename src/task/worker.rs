@@ -90,15 +90,6 @@ pub(super) fn enqueue_here(office: &Arc<Office>, place: u32) -> bool {
     here.unwrap_or(false)
 }
 
-/// Stops whoever runs, a task or the thread itself, as [`park::park_until`] does, in a wait that a
-/// cancel does not cut short.
-pub(super) fn park_shielded(deadline: Option<Instant>) -> io::Result<()> {
-    match current() {
-        Some(worker) => worker.park(deadline, true),
-        None => park::park_until(deadline),
-    }
-}
-
 /// The thread is a worker until this is dropped.
 pub(super) struct AtWork {
     pub(super) worker: Rc<Worker>,
@@ -504,6 +495,8 @@ impl Worker {
         for carrier in self.idle.take() {
             end(self, carrier);
         }
+        // What those have lent to the system may be gone once their ends are told.
+        self.registry.ground();
         let (begun, others) = self.table.borrow_mut().leak();
         begun.iter().for_each(|job| job.abandon(error::left_by_runtime()));
         others.iter().for_each(|job| job.refuse(error::no_runtime()));
@@ -544,6 +537,14 @@ fn end(worker: &Worker, mut carrier: Carrier) {
 impl Hook for Worker {
     fn park_until(&self, deadline: Option<Instant>) -> io::Result<()> {
         self.park(deadline, false)
+    }
+
+    fn park_shielded(&self, deadline: Option<Instant>) -> io::Result<()> {
+        self.park(deadline, true)
+    }
+
+    fn may_stop(&self) -> bool {
+        !self.stands()
     }
 
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
