@@ -11,7 +11,7 @@ use aqueduct::poll::{Local, Poller};
 use aqueduct::stream::{Control, Stream};
 use aqueduct::task::{self, JoinHandle, Runtime};
 use aqueduct::{Copier, copy::Cancel, duplex_with_capacity, is_cancelled};
-use kit::{runs_tasks, tcp, terminal, unix};
+use kit::{Dice, runs_tasks, tcp, terminal, unix};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -45,17 +45,6 @@ struct World {
     steps: [AtomicU64; FLOWS],
     seed: u64,
     over: AtomicBool,
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
 }
 
 fn pair(kind: u64) -> (OwnedFd, OwnedFd) {

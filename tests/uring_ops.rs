@@ -9,7 +9,7 @@ use aqueduct::is_cancelled;
 use aqueduct::poll::Backend;
 use aqueduct::stream::Stream;
 use aqueduct::task::{self, JoinError, Runtime};
-use kit::{streams, tcp, unix, within};
+use kit::{Dice, streams, tcp, unix, within};
 use std::io::{self, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
@@ -533,17 +533,6 @@ fn a_soak_of_ends() {
         says.send(ends.into_iter().all(|end| end.is_ok()))
     });
     assert!(said.recv_timeout(patience).expect("a wake was lost"), "a thread has failed");
-}
-
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
 }
 
 /// Some writers and readers after one another; what the readers and the rest have got is what the writers

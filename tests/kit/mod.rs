@@ -1,8 +1,10 @@
 //! What the tests of streams share: a watchdog, ways to wait, and connected pairs.
 #![allow(dead_code, unused_imports, reason = "each test uses a part of it")]
 
+mod dice;
 mod way;
 
+pub(crate) use self::dice::Dice;
 pub(crate) use self::way::{Waiting, Way, on_all_ways, runs_tasks, this_thread, until_asleep};
 
 use aqueduct::stream::Stream;
@@ -139,12 +141,6 @@ pub(crate) fn registered<T: AsFd + Send + Sync + 'static>(
 
 /// Bytes without a short period.
 pub(crate) fn noise(len: usize, seed: u64) -> Vec<u8> {
-    let mut state = seed | 1;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state as u8
-    };
-    (0..len).map(|_| next()).collect()
+    let mut dice = Dice(seed | 1);
+    (0..len).map(|_| dice.next() as u8).collect()
 }

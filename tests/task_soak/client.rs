@@ -1,6 +1,7 @@
 //! The client: in each of its places a task that opens connections, one after another.
 
-use super::fate::{Dice, Fate, Header, Text, narrow, raise_limit};
+use super::fate::{Fate, Header, Text, narrow, raise_limit};
+use super::kit::Dice;
 use super::serve::is_gone;
 use super::server::ADDRESSES;
 use super::watch::{Level, PATIENCE, Pulse, Ward, wrong};

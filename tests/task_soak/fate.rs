@@ -73,23 +73,6 @@ impl Header {
     }
 }
 
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Self {
-        let mut this = Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-        (0..4).for_each(|_| _ = this.roll(2));
-        this
-    }
-
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % sides
-    }
-}
-
 /// What a client says: bytes that tell where in which connection they stand.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {

@@ -1,6 +1,7 @@
 //! A connection at the server.
 
-use super::fate::{Dice, Fate, Header};
+use super::fate::{Fate, Header};
+use super::kit::Dice;
 use super::server::{Order, What, World};
 use super::watch::{PATIENCE, Pulse, wrong};
 use aqueduct::net::TcpStream;

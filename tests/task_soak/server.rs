@@ -1,6 +1,7 @@
 //! The server: a task per connection, and whoever cancels it, closes it and moves its deadlines.
 
-use super::fate::{Dice, narrow, raise_limit};
+use super::fate::{narrow, raise_limit};
+use super::kit::Dice;
 use super::watch::{Level, Ward, wrong};
 use super::{obey, serve, tell};
 use aqueduct::net::{TcpListener, TcpStream};
