@@ -3,6 +3,7 @@
 use super::here;
 use super::registry::Registry;
 use super::side::Side;
+use super::wait::park_from;
 use crate::error;
 use crate::park::{self, Unparker};
 use crate::sys::{Moved, Nowait, Transfer};
@@ -81,10 +82,5 @@ fn stay(side: &Side, me: &Unparker, until: Option<Instant>) -> io::Result<()> {
     if until.is_some_and(|at| at <= Instant::now()) {
         return Err(error::timed_out());
     }
-    if !side.park(round.seen, me.clone()) {
-        return Ok(());
-    }
-    let parked = park::park_until([round.deadline, until].into_iter().flatten().min());
-    side.unpark();
-    parked
+    park_from(side, round, me, until)
 }

@@ -153,13 +153,24 @@ pub(crate) fn pause(side: &Side, length: Duration, until: Option<Instant>) -> io
         if end <= Instant::now() {
             return if end < at { Err(error::timed_out()) } else { Ok(()) };
         }
-        if side.park(round.seen, me.clone()) {
-            let wake = round.deadline.map_or(end, |deadline| deadline.min(end));
-            let result = park::park_until(Some(wake));
-            side.unpark();
-            result?;
-        }
+        park_from(side, round, &me, Some(end))?;
     }
+}
+
+/// Parks from this `round` until `until`, the side's deadline, whatever happens to the side, or for no
+/// reason.
+pub(super) fn park_from(
+    side: &Side,
+    round: Round,
+    me: &Unparker,
+    until: Option<Instant>,
+) -> io::Result<()> {
+    if !side.park(round.seen, me.clone()) {
+        return Ok(());
+    }
+    let result = park::park_until([round.deadline, until].into_iter().flatten().min());
+    side.unpark();
+    result
 }
 
 /// Has `me` woken once `wait` fires, its stream is closed, or the stream's deadline is moved; the caller
