@@ -12,20 +12,13 @@ pub(super) trait Act<R> {
     /// Tries it; `WouldBlock` if it would have to wait.
     fn call(&mut self, nowait: Nowait, fd: BorrowedFd<'_>) -> Result<R>;
 
-    /// Whether it can be left to the system, for a descriptor of this manner.
-    fn flies(&self, _: Manner) -> bool {
+    /// Whether it can be left to the system.
+    fn flies(&self) -> bool {
         false
     }
 
     /// Leaves it to the system, and waits for what comes of it; `None` if it has to be tried after all.
-    fn fly(
-        &mut self,
-        _: &Submitter,
-        _: &Side,
-        _: Option<Instant>,
-        _: BorrowedFd<'_>,
-        _: Nowait,
-    ) -> Option<Result<R>> {
+    fn fly(&mut self, _: &Submitter, _: Option<Instant>, _: BorrowedFd<'_>) -> Option<Result<R>> {
         None
     }
 }
@@ -40,13 +33,12 @@ impl<R, F: FnMut(Nowait, BorrowedFd<'_>) -> Result<R>> Act<R> for F {
 pub(super) struct Moving<'a, 'b> {
     transfer: Transfer<'a, 'b>,
     side: &'a Side,
-    /// That a read falls short proves that nothing is left.
-    drains: bool,
+    manner: Manner,
 }
 
 impl<'a, 'b> Moving<'a, 'b> {
     pub(super) fn new(transfer: Transfer<'a, 'b>, side: &'a Side, manner: Manner) -> Self {
-        Self { transfer, side, drains: manner.drains }
+        Self { transfer, side, manner }
     }
 
     /// Notes what the next call of the side is to expect after this one has moved `n` bytes.
@@ -71,7 +63,7 @@ impl Act<usize> for Moving<'_, '_> {
             _ => self.transfer.call(nowait, fd),
         };
         match &result {
-            Ok(n) => self.note(*n, !self.drains),
+            Ok(n) => self.note(*n, !self.manner.drains),
             Err(error) if error.kind() == ErrorKind::WouldBlock => self.side.expect(false),
             Err(_) => {}
         }
@@ -79,19 +71,19 @@ impl Act<usize> for Moving<'_, '_> {
     }
 
     /// Sockets, and pipes that are non-blocking: of what else there is, some make the system block a thread.
-    fn flies(&self, Manner { nowait, drains }: Manner) -> bool {
+    fn flies(&self) -> bool {
+        let Manner { nowait, drains } = self.manner;
         nowait == Nowait::Socket || nowait == Nowait::Flag && drains
     }
 
     fn fly(
         &mut self,
         submitter: &Submitter,
-        side: &Side,
         until: Option<Instant>,
         fd: BorrowedFd<'_>,
-        nowait: Nowait,
     ) -> Option<Result<usize>> {
-        let moved = submitter.carry(side, until, fd, nowait, &mut self.transfer)?;
+        let Self { transfer, side, manner } = self;
+        let moved = submitter.carry(side, until, fd, manner.nowait, transfer)?;
         Some(moved.map(|moved| {
             self.note(moved.bytes, moved.left);
             moved.bytes

@@ -7,6 +7,7 @@ use crate::error;
 use crate::park::{self, Turn};
 use crate::poll::{Desc, Side, State, Submitter, Wait, What, keeps, polls, wait_from};
 use crate::sys::{self, Manner, Nowait, Transfer};
+use std::cell::LazyCell;
 use std::io::{ErrorKind, IoSlice, IoSliceMut, Result};
 use std::ops::{Deref, Range};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -238,17 +239,17 @@ impl<T: AsFd> Inner<T> {
         let fd = self.as_fd();
         let mut wait = Wait::new(fd, what, Some(&self.desc));
         let mut waited = false;
-        let mut flies = act.flies(self.manner());
+        let mut flies = act.flies();
+        let submitter = LazyCell::new(Submitter::here);
         loop {
             let seen = side.word().begin();
             // Where the wait was by poll(2) no event need have come.
             let fired = std::mem::take(&mut wait.fired);
-            let at_once = flies && !side.expects() && !side.is_hasty();
-            let mut submitter = if at_once { Submitter::here() } else { None };
-            let tries = submitter.is_none()
-                && (seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc));
+            let at_once = flies && !side.expects() && !side.is_hasty() && submitter.is_some();
+            let tries =
+                !at_once && (seen.is_ready() || fired || side.is_hasty() || !keeps(&self.desc));
             // Who has to wait first does not look at the clock: a wait that comes too late ends at once.
-            let mut round = side.round(seen, tries || waited || submitter.is_some())?;
+            let mut round = side.round(seen, tries || waited || at_once)?;
             if tries {
                 match act.call(self.nowait, fd) {
                     Err(error) if error.kind() == ErrorKind::WouldBlock => {}
@@ -264,11 +265,8 @@ impl<T: AsFd> Inner<T> {
             if until.is_some_and(|at| at <= Instant::now()) {
                 return Err(error::timed_out());
             }
-            if flies {
-                submitter = submitter.or_else(Submitter::here);
-            }
-            if let Some(submitter) = submitter {
-                if let Some(done) = act.fly(&submitter, side, until, fd, self.nowait) {
+            if let (true, Some(submitter)) = (flies, &*submitter) {
+                if let Some(done) = act.fly(submitter, until, fd) {
                     return done.map(|done| (done, round.seen));
                 }
                 flies = false;
