@@ -183,8 +183,10 @@ impl Ring {
     pub(crate) fn wait(&self, heard: &mut Heard, deadline: Option<Instant>) -> io::Result<()> {
         self.take(heard);
         if !heard.is_empty() {
-            // The next wait is as good for what was ordered as this one, unless there is room for doubt.
-            return self.submit_if_any();
+            // If that fails, the orders are in the queue all the same, and the next wait says so. What was
+            // heard is told once, and must not be lost with it.
+            let _ = self.submit_if_any();
+            return Ok(());
         }
         self.waits.fetch_add(1, Ordering::SeqCst);
         // Whoever orders from now on sees that somebody waits.
