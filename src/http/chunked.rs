@@ -23,8 +23,8 @@ pub(super) enum Next {
     More,
     /// So many bytes of data.
     Data(u64),
-    /// The trailer fields with their ends and the empty line: so many bytes, and so many fields.
-    Trailers { len: usize, count: usize },
+    /// The trailer fields with their ends and the empty line: so many bytes.
+    Trailers(usize),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Decoder {
                     _ => return Err(Refusal::malformed("a chunk does not end where it should")),
                 },
                 State::Trailers => return Ok((taken, self.trailers(rest, limits)?)),
-                State::Done => return Ok((taken, Next::Trailers { len: 0, count: 0 })),
+                State::Done => return Ok((taken, Next::Trailers(0))),
             }
         }
     }
@@ -140,7 +140,7 @@ impl Decoder {
             }
             if feed == start + 1 {
                 self.state = State::Done;
-                return Ok(Next::Trailers { len: feed + 1, count });
+                return Ok(Next::Trailers(feed + 1));
             }
             if count == limits.fields {
                 return Err(too_large("there are too many trailers"));

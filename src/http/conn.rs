@@ -4,7 +4,7 @@ use super::body::Body;
 use super::connection::{ConnState, Connection};
 use super::failure::{self, Cause, Failure};
 use super::handler::{Handler, Request};
-use super::head::{self, Head, Search};
+use super::head::{Head, Reading};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::refusal::Refusal;
@@ -18,7 +18,6 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use std::any::Any;
 use std::io;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -27,8 +26,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Session {
     incoming: Incoming,
     outgoing: Outgoing,
-    /// The head of the request, or of the last one, for the room that it takes.
-    parts: Parts,
+    /// The head of the request, or of the last one, for the room that it takes; none while a handler has it.
+    parts: Option<Parts>,
     /// Requests were served on this connection.
     used: bool,
     /// Until when its first head must have come.
@@ -58,7 +57,7 @@ impl Session {
         Self {
             incoming: Incoming::new(options.limits),
             outgoing: Outgoing::new(options.clock),
-            parts: nothing(),
+            parts: None,
             used: false,
             due: after(options.head_timeout),
         }
@@ -70,6 +69,10 @@ impl Session {
         self.outgoing.set_clock(options.clock);
         self.used = fresh.is_none();
         self.due = fresh.flatten();
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        self.parts.get_or_insert_with(nothing)
     }
 
     /// Whether it is fit for another connection, after a burst that has not closed its own.
@@ -93,7 +96,7 @@ impl Session {
                 Next::Head(head) => self.exchange(options, handler, &wire, head)?,
                 Next::Refused(why) => self.refuse(&wire, why)?,
                 Next::End(end) => {
-                    Connection::take_out_of(&mut self.parts.extensions);
+                    Connection::take_out_of(&mut self.parts().extensions);
                     wire.rests();
                     return Ok(end);
                 }
@@ -116,19 +119,19 @@ impl Session {
 
     /// Reads the next head. Before it waits, it sends what is pending.
     fn head(&mut self, options: &Options, wire: &Wire<'_>, first: bool) -> io::Result<Next> {
-        let mut search = Search::default();
+        let mut reading = Reading::default();
+        self.parts().headers.clear();
         let mut due = self.due.take();
         loop {
             let input = &mut self.incoming.input;
-            let found = match search.find(input.bytes(), &options.limits) {
-                Ok(found) => found,
+            let parts = self.parts.get_or_insert_with(nothing);
+            match reading.read(input.bytes(), &options.limits, parts) {
+                Ok(None) => {}
+                Ok(Some((head, len))) => {
+                    input.consume(len);
+                    return Ok(Next::Head(head));
+                }
                 Err(why) => return Ok(Next::Refused(why)),
-            };
-            if let Some(found) = found {
-                self.parts.headers.clear();
-                let head = head::parse(input.bytes(), &found, &mut self.parts);
-                input.consume(found.fields.end);
-                return Ok(head.map_or_else(Next::Refused, Next::Head));
             }
             self.outgoing.flush_pending(wire)?;
             let empty = input.is_empty();
@@ -170,6 +173,7 @@ impl Session {
         head: Head,
     ) -> io::Result<Then> {
         let Self { incoming, outgoing, parts, .. } = self;
+        let mut parts = parts.take().unwrap_or_else(nothing);
         incoming.begin(head.framing);
         // What follows CONNECT may be meant for somebody else.
         let stays = head.keep_alive && parts.method != Method::CONNECT;
@@ -188,11 +192,10 @@ impl Session {
         wire.begin(head.expects && incoming.input.is_empty());
 
         wire.connection.put_into(&mut parts.extensions);
-        let parts = mem::replace(parts, nothing());
         let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
         let mut response = Response::new(wire, outgoing);
         let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
-        (self.parts, _) = request.into_parts();
+        self.parts = Some(request.into_parts().0);
 
         // Better said at once: the connection cannot be used again.
         let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
@@ -214,7 +217,7 @@ impl Session {
             Ok(()) => self.settle(options, wire),
             Err(trouble) => self.fail(options, wire, trouble),
         };
-        Connection::leave_alone_in(&mut self.parts.extensions);
+        Connection::leave_alone_in(&mut self.parts().extensions);
         then
     }
 
@@ -256,7 +259,7 @@ impl Session {
             Trouble::Panic(_) => None,
         };
         if fault.is_none() {
-            let Parts { method, uri, .. } = &self.parts;
+            let Parts { method, uri, .. } = self.parts.get_or_insert_with(nothing);
             (options.report)(&Failure { method, uri, cause: trouble.cause() });
         }
         if !self.outgoing.is_open() {

@@ -190,9 +190,9 @@ impl Incoming {
                             self.input.consume(taken);
                             self.fill(wire)?;
                         }
-                        Ok((taken, Next::Trailers { len, count })) => {
+                        Ok((taken, Next::Trailers(len))) => {
                             self.input.consume(taken);
-                            self.end(len, count)?;
+                            self.end(len)?;
                         }
                         Err(why) => return Err(self.refuse(why)),
                     }
@@ -220,12 +220,12 @@ impl Incoming {
     }
 
     /// The last chunk has come, and `len` bytes of trailers.
-    fn end(&mut self, len: usize, count: usize) -> io::Result<()> {
+    fn end(&mut self, len: usize) -> io::Result<()> {
         /// What a trailer must not change after the fact.
         const FRAMING: [header::HeaderName; 4] =
             [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::HOST, header::TRAILER];
         let bytes = &self.input.bytes()[..len];
-        if let Err(why) = head::parse_fields(bytes, count, &mut self.trailers) {
+        if let Err(why) = head::parse_fields(bytes, &mut self.trailers) {
             return Err(self.refuse(why));
         }
         if FRAMING.iter().any(|name| self.trailers.contains_key(name)) {

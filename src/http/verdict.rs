@@ -1,7 +1,7 @@
 //! What becomes of bytes that arrive in pieces. Tests and fuzzers ask whether it is always the same.
 
 use super::chunked::{self, Decoder, Next};
-use super::head::{self, Head, Search};
+use super::head::{self, Head, Reading};
 use http::StatusCode;
 use http::request::Parts;
 
@@ -10,12 +10,12 @@ pub(super) type Parsed = Result<Option<(Parts, Head, usize)>, StatusCode>;
 
 /// Shows a parser the bytes up to each of `cuts` and then all of them.
 pub(super) fn head(bytes: &[u8], cuts: &[usize], limits: &head::Limits) -> Parsed {
-    let mut search = Search::default();
+    let mut reading = Reading::default();
+    let (mut parts, ()) = http::Request::new(()).into_parts();
     for end in cuts.iter().copied().chain([bytes.len()]) {
-        if let Some(found) = search.find(&bytes[..end], limits).map_err(|no| no.status)? {
-            let (mut parts, ()) = http::Request::new(()).into_parts();
-            let head = head::parse(bytes, &found, &mut parts).map_err(|no| no.status)?;
-            return Ok(Some((parts, head, found.fields.end)));
+        let read = reading.read(&bytes[..end], limits, &mut parts).map_err(|no| no.status)?;
+        if let Some((head, len)) = read {
+            return Ok(Some((parts, head, len)));
         }
     }
     Ok(None)
@@ -43,7 +43,7 @@ pub(super) fn chunked(bytes: &[u8], cuts: &[usize], limits: chunked::Limits) -> 
                     at += n as usize;
                     decoder.took(n);
                 }
-                Next::Trailers { len, .. } => {
+                Next::Trailers(len) => {
                     return Ok(Some((data, bytes[at..at + len].to_vec(), at + len)));
                 }
             }

@@ -4,13 +4,20 @@ use std::net::Ipv6Addr;
 
 /// Whether `bytes` are a host that is not empty, with a port or without.
 pub(in super::super) fn is_authority(bytes: &[u8]) -> bool {
+    let is_port = |port: &[u8]| port.is_empty() || number(port).is_some();
+    // Most are plain up to the port, and need not be taken apart.
+    let plain = bytes.iter().position(|&b| !is_plain(b)).unwrap_or(bytes.len());
+    match bytes.split_at(plain) {
+        ([], [b':', ..]) => return false,
+        (_, [b':', port @ ..]) => return is_port(port),
+        _ => {}
+    }
     let (host, port) = split(bytes);
-    let numbered = port.is_none_or(|port| port.is_empty() || number(port).is_some());
-    numbered
+    port.is_none_or(is_port)
         && match host {
             [b'[', address @ .., b']'] => is_ip_literal(address),
             [] => false,
-            name => is_name(name),
+            name => is_name(&name[plain.min(name.len())..]),
         }
 }
 

@@ -2,27 +2,22 @@
 
 use super::super::refusal::Refusal;
 use super::host;
+use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version};
 use memchr::memchr;
 
-#[derive(Debug)]
-pub(super) struct Line {
-    pub(super) method: Method,
-    pub(super) target: Uri,
-    pub(super) version: Version,
-}
-
 /// Parses a request line without its end: two spaces, and no others.
-pub(super) fn parse(line: &[u8]) -> Result<Line, Refusal> {
+pub(super) fn parse(line: &[u8], into: &mut Parts) -> Result<(), Refusal> {
     let (method, rest) = split(line).ok_or(Refusal::malformed("the request line has no target"))?;
     let (target, version) =
         split(rest).ok_or(Refusal::malformed("the request line has no version"))?;
     let method =
         Method::from_bytes(method).map_err(|_| Refusal::malformed("the method is no token"))?;
     // Before the target, which other versions may write in another way.
-    let version = self::version(version)?;
-    let target = self::target(&method, target)?;
-    Ok(Line { method, target, version })
+    into.version = self::version(version)?;
+    into.uri = self::target(&method, target)?;
+    into.method = method;
+    Ok(())
 }
 
 fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -8,12 +8,12 @@ mod search;
 #[cfg(test)]
 mod tests;
 
-pub(super) use self::fields::parse as parse_fields;
+pub(super) use self::fields::parse_all as parse_fields;
 pub(super) use self::framing::{Framing, names};
 pub(super) use self::host::{is_authority, without_port};
-pub(super) use self::search::{Found, Search};
 
 use self::fields::Telling;
+use self::search::{Line, Search};
 use super::refusal::Refusal;
 use http::request::Parts;
 use http::{Method, Version};
@@ -39,15 +39,33 @@ pub(super) struct Head {
     pub(super) keep_alive: bool,
 }
 
-/// Parses the head that was found in `bytes` into `parts`, whose headers are empty.
-pub(super) fn parse(bytes: &[u8], found: &Found, parts: &mut Parts) -> Result<Head, Refusal> {
-    let line = line::parse(&bytes[found.line.clone()])?;
-    parts.method = line.method;
-    parts.uri = line.target;
-    parts.version = line.version;
-    let fields = &bytes[found.fields.clone()];
-    let telling = fields::parse(fields, found.count, &mut parts.headers)?;
-    judge(parts, telling)
+/// A head on its way, as far as it was read.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    search: Search,
+    telling: Telling,
+}
+
+impl Reading {
+    /// Reads on in `bytes`, which begin with the head and grow from call to call, and puts it into
+    /// `parts`, which have no headers at first. Once all of it is there: what it says, and its length.
+    pub(super) fn read(
+        &mut self,
+        bytes: &[u8],
+        limits: &Limits,
+        parts: &mut Parts,
+    ) -> Result<Option<(Head, usize)>, Refusal> {
+        while let Some(line) = self.search.next(bytes, limits)? {
+            match line {
+                Line::Request(line) => line::parse(&bytes[line], parts)?,
+                Line::Field(line) => {
+                    fields::parse(&bytes[line], &mut parts.headers, &mut self.telling)?;
+                }
+                Line::End(len) => return Ok(Some((judge(parts, self.telling)?, len))),
+            }
+        }
+        Ok(None)
+    }
 }
 
 fn judge(parts: &Parts, telling: Telling) -> Result<Head, Refusal> {

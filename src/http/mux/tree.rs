@@ -101,7 +101,7 @@ impl Node {
     ) -> Option<usize> {
         // One past the end: the segment before was the last.
         let Some(left) = path.get(at..) else { return pick(&self.end) };
-        let end = at + left.find('/').unwrap_or(left.len());
+        let end = at + left.bytes().position(|b| b == b'/').unwrap_or(left.len());
         if let Some(node) = self.literal(&path[at..end]) {
             if let Some(number) = node.walk(path, end + 1, values, rest, pick) {
                 return Some(number);
