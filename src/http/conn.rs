@@ -143,11 +143,11 @@ impl Session {
                 due = after(options.head_timeout);
             }
             let idle = empty && self.used;
-            let until = if idle { after(options.idle_timeout) } else { due };
             let arrived = wire.connection.link().filter(|_| empty);
             match input.fill(|buf| match arrived {
                 Some(link) => link.try_read(buf),
-                None => wire.read_until(buf, until),
+                None if idle => wire.read_until(buf, after(options.idle_timeout)),
+                None => wire.read_until(buf, due),
             }) {
                 // Whoever leaves in the middle of a head will not hear an answer.
                 Ok(0) => return Ok(Next::End(End::Closed)),
