@@ -41,6 +41,8 @@ const AHEAD: usize = 3;
 impl Desc {
     pub(crate) fn new() -> Arc<Self> {
         let (read, write) = (Side::new(), Side::new());
+        // As after every write.
+        write.expect(false);
         let (home, address) = (Mutex::new(Home::None), AtomicPtr::new(ptr::null_mut()));
         Arc::new(Self { read, write, home, address })
     }

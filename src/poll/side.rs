@@ -20,7 +20,7 @@ pub(crate) struct Side {
     turns: Turns,
     /// Calls answer `WouldBlock` where they would wait.
     hasty: AtomicBool,
-    /// A call need not wait, as far as the last one could tell.
+    /// It is worth while to try a call before it is left to the system.
     expects: AtomicBool,
     /// The place of the waiter. It is filled before `WAITING` is set. Whoever takes `WAITING` out takes
     /// out who is there, and wakes him: this waiter or, after it has gone, a later one, who is woken for

@@ -20,10 +20,12 @@ impl<T: AsFd> Stream<T> {
         }
     }
 
-    /// The rest is over.
+    /// The rest is over. The next write is tried before it is left to the system: who waits for it has a
+    /// stack, and of those who rest most never need one of their own.
     #[cfg_attr(not(feature = "http"), expect(dead_code, reason = "the server's alone"))]
     pub(crate) fn rise(&self) {
         withdraw(&self.wait(What::Readable));
+        self.inner.desc().write.expect(true);
     }
 }
 
