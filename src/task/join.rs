@@ -38,9 +38,10 @@ impl<T> JoinHandle<T> {
     /// which [`is_cancelled`](crate::is_cancelled) is true. The task itself decides what follows from
     /// that, and runs to its own end. One that has not begun yet is not run at all.
     ///
-    /// Two waits go on all the same, because memory is lent in them: for the end of a
+    /// Three waits go on all the same. In two of them memory is lent: for the end of a
     /// [`scope`](super::scope), whose tasks are cancelled in turn, and for an operation that the kernel
-    /// has under way.
+    /// has under way, which is called off. The third is for the end of another
+    /// [`Runtime`](super::Runtime), whose patience bounds it.
     pub fn cancel(&self) {
         if let Ok(job) = &self.job {
             job.core().cancel();
