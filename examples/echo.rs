@@ -53,6 +53,9 @@ fn serve(port: u16, workers: usize, patience: Duration) -> io::Result<()> {
         let at = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         TcpListener::builder().reuse_port(true).nodelay(true).bind(at)
     };
+    // Another echo would share the port with this one, and have half of its connections.
+    let alone = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+    drop(alone);
     let first = listen(port)?;
     let at = first.local_addr()?;
     if port == 0 {
