@@ -10,7 +10,7 @@ use crate::sys::{Moved, Nowait, Transfer};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The registry of the running worker, whose backend carries operations out.
 pub(crate) struct Submitter(Arc<Registry>);
@@ -36,6 +36,7 @@ impl Submitter {
         let me = Unparker::current();
         loop {
             let mut ended = None;
+            let mut again = None;
             let landed = self.0.backend.submit()?.submit(
                 fd,
                 nowait,
@@ -46,9 +47,13 @@ impl Submitter {
                         ended = stay(side, &me, until).err();
                         if ended.is_some() {
                             flight.cancel();
+                            again = Instant::now().checked_add(AGAIN);
                         }
-                    } else if park::park_shielded(None).is_err() {
+                    } else if park::park_shielded(again).is_err() {
                         flight.land();
+                    } else if again.is_some_and(|at| at <= Instant::now()) {
+                        flight.cancel();
+                        again = Instant::now().checked_add(AGAIN);
                     }
                 },
             );
@@ -72,6 +77,10 @@ impl Submitter {
         }
     }
 }
+
+/// An order to give up finds nothing where the system is just taking the operation up once more, and so it is
+/// given again after a while.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// Nothing came of it.
 const GIVEN_UP: [i32; 3] = [libc::EAGAIN, libc::ECANCELED, libc::EINTR];

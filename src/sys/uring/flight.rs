@@ -141,10 +141,9 @@ impl Flight<'_> {
 
     /// Gives it up, and the thread waits until it has ended.
     pub(crate) fn land(&self) {
-        if !self.has_landed() {
-            self.cancel();
-        }
         while !self.has_landed() {
+            // It may have been missed. Its own answer ends the pass.
+            self.cancel();
             self.ring.pass();
         }
     }
