@@ -4,7 +4,6 @@
 //! caller, who may have it read to wherever it is wanted.
 
 use super::refusal::Refusal;
-use http::StatusCode;
 use memchr::memchr;
 
 /// The most bytes of a line with a chunk's size and extensions.
@@ -128,12 +127,11 @@ impl Decoder {
     }
 
     fn trailers(&mut self, bytes: &[u8], limits: Limits) -> Result<Next, Refusal> {
-        let too_large = |why| Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why);
         let (mut start, mut count) = self.trailer;
         while let Some(at) = memchr(b'\n', &bytes[self.seen..]) {
             let feed = self.seen + at;
             if feed >= limits.bytes {
-                return Err(too_large("the trailers are too long"));
+                return Err(Refusal::fields_too_large("the trailers are too long"));
             }
             if feed == start || bytes[feed - 1] != b'\r' {
                 return Err(Refusal::malformed("a trailer ends without a carriage return"));
@@ -143,14 +141,14 @@ impl Decoder {
                 return Ok(Next::Trailers(feed + 1));
             }
             if count == limits.fields {
-                return Err(too_large("there are too many trailers"));
+                return Err(Refusal::fields_too_large("there are too many trailers"));
             }
             (start, count) = (feed + 1, count + 1);
             self.seen = start;
             self.trailer = (start, count);
         }
         if bytes.len() >= limits.bytes {
-            return Err(too_large("the trailers are too long"));
+            return Err(Refusal::fields_too_large("the trailers are too long"));
         }
         self.seen = bytes.len();
         Ok(Next::More)

@@ -18,6 +18,7 @@ use http::request::Parts;
 use http::{Method, StatusCode, Version};
 use std::any::Any;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -26,8 +27,8 @@ use std::time::{Duration, Instant};
 pub(super) struct Session {
     incoming: Incoming,
     outgoing: Outgoing,
-    /// The head of the request, or of the last one, for the room that it takes; none while a handler has it.
-    parts: Option<Parts>,
+    /// The head of the request, or of the last one, for the room that it takes.
+    parts: Parts,
     /// Requests were served on this connection.
     used: bool,
     /// Until when its first head must have come.
@@ -57,7 +58,7 @@ impl Session {
         Self {
             incoming: Incoming::new(options.limits),
             outgoing: Outgoing::new(options.clock),
-            parts: None,
+            parts: nothing(),
             used: false,
             due: after(options.head_timeout),
         }
@@ -69,10 +70,6 @@ impl Session {
         self.outgoing.set_clock(options.clock);
         self.used = fresh.is_none();
         self.due = fresh.flatten();
-    }
-
-    fn parts(&mut self) -> &mut Parts {
-        self.parts.get_or_insert_with(nothing)
     }
 
     /// Whether it is fit for another connection, after a burst that has not closed its own.
@@ -96,7 +93,7 @@ impl Session {
                 Next::Head(head) => self.exchange(options, handler, &wire, head)?,
                 Next::Refused(why) => self.refuse(&wire, why)?,
                 Next::End(end) => {
-                    Connection::take_out_of(&mut self.parts().extensions);
+                    Connection::take_out_of(&mut self.parts.extensions);
                     wire.rests();
                     return Ok(end);
                 }
@@ -120,12 +117,11 @@ impl Session {
     /// Reads the next head. Before it waits, it sends what is pending.
     fn head(&mut self, options: &Options, wire: &Wire<'_>, first: bool) -> io::Result<Next> {
         let mut reading = Reading::default();
-        self.parts().headers.clear();
+        self.parts.headers.clear();
         let mut due = self.due.take();
         loop {
             let input = &mut self.incoming.input;
-            let parts = self.parts.get_or_insert_with(nothing);
-            match reading.read(input.bytes(), &options.limits, parts) {
+            match reading.read(input.bytes(), &options.limits, &mut self.parts) {
                 Ok(None) => {}
                 Ok(Some((head, len))) => {
                     input.consume(len);
@@ -173,7 +169,6 @@ impl Session {
         head: Head,
     ) -> io::Result<Then> {
         let Self { incoming, outgoing, parts, .. } = self;
-        let mut parts = parts.take().unwrap_or_else(nothing);
         incoming.begin(head.framing);
         // What follows CONNECT may be meant for somebody else.
         let stays = head.keep_alive && parts.method != Method::CONNECT;
@@ -192,10 +187,11 @@ impl Session {
         wire.begin(head.expects && incoming.input.is_empty());
 
         wire.connection.put_into(&mut parts.extensions);
+        let parts = mem::replace(parts, nothing());
         let mut request = Request::from_parts(parts, Body::incoming(wire, incoming));
         let mut response = Response::new(wire, outgoing);
         let result = catch_unwind(AssertUnwindSafe(|| handler.serve(&mut request, &mut response)));
-        self.parts = Some(request.into_parts().0);
+        (self.parts, _) = request.into_parts();
 
         // Better said at once: the connection cannot be used again.
         let too_much = incoming.left().is_some_and(|rest| rest > options.drain);
@@ -217,7 +213,7 @@ impl Session {
             Ok(()) => self.settle(options, wire),
             Err(trouble) => self.fail(options, wire, trouble),
         };
-        Connection::leave_alone_in(&mut self.parts().extensions);
+        Connection::leave_alone_in(&mut self.parts.extensions);
         then
     }
 
@@ -259,7 +255,7 @@ impl Session {
             Trouble::Panic(_) => None,
         };
         if fault.is_none() {
-            let Parts { method, uri, .. } = self.parts.get_or_insert_with(nothing);
+            let Parts { method, uri, .. } = &self.parts;
             (options.report)(&Failure { method, uri, cause: trouble.cause() });
         }
         if !self.outgoing.is_open() {

@@ -20,6 +20,11 @@ impl Refusal {
     pub(super) const fn malformed(why: &'static str) -> Self {
         Self::new(StatusCode::BAD_REQUEST, why)
     }
+
+    /// Fields that are too long or too many.
+    pub(super) const fn fields_too_large(why: &'static str) -> Self {
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why)
+    }
 }
 
 impl fmt::Display for Refusal {

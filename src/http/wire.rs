@@ -23,8 +23,6 @@ pub(super) struct Wire<'t> {
     waits: AtomicBool,
     /// The response has begun: there is no 100 any more.
     answered: AtomicBool,
-    /// A handler has set a deadline.
-    own: AtomicBool,
     /// What the handler has set, and whether the transport has deadlines of an earlier call.
     until: Mutex<Until>,
 }
@@ -57,7 +55,6 @@ impl<'t> Wire<'t> {
             connection,
             waits: AtomicBool::new(false),
             answered: AtomicBool::new(false),
-            own: AtomicBool::new(false),
             until: Mutex::new(Until {
                 timeouts,
                 read: None,
@@ -84,23 +81,18 @@ impl<'t> Wire<'t> {
     pub(super) fn begin(&self, waits: bool) {
         self.waits.store(waits, Ordering::Relaxed);
         self.answered.store(false, Ordering::Relaxed);
-        if self.own.load(Ordering::Relaxed) {
-            self.own.store(false, Ordering::Relaxed);
-            let mut until = self.until();
-            (until.read, until.write) = (None, None);
-        }
+        let mut until = self.until();
+        (until.read, until.write) = (None, None);
     }
 
     /// Until when reads may wait, beside the timeouts.
     pub(super) fn set_read_deadline(&self, at: Option<Instant>) {
-        self.own.store(true, Ordering::Relaxed);
         self.until().read = at;
         self.before_read();
     }
 
     /// Until when writes may wait, beside the timeouts.
     pub(super) fn set_write_deadline(&self, at: Option<Instant>) {
-        self.own.store(true, Ordering::Relaxed);
         self.until().write = at;
         self.before_write();
     }

@@ -40,11 +40,8 @@ const AHEAD: usize = 3;
 
 impl Desc {
     pub(crate) fn new() -> Arc<Self> {
-        let (read, write) = (Side::new(), Side::new());
-        // As after every write.
-        write.expect(false);
         let (home, address) = (Mutex::new(Home::None), AtomicPtr::new(ptr::null_mut()));
-        Arc::new(Self { read, write, home, address })
+        Arc::new(Self { read: Side::new(), write: Side::new(), home, address })
     }
 
     /// Makes `registry` the home if there is none; whether events arrive by themselves for whoever

@@ -36,7 +36,6 @@ impl Submitter {
         let me = Unparker::current();
         loop {
             let mut ended = None;
-            let mut again = None;
             let landed = self.0.backend.submit()?.submit(
                 fd,
                 nowait,
@@ -45,15 +44,11 @@ impl Submitter {
                 &mut |flight| {
                     if ended.is_none() {
                         ended = stay(side, &me, until).err();
-                        if ended.is_some() {
-                            flight.cancel();
-                            again = Instant::now().checked_add(AGAIN);
-                        }
-                    } else if park::park_shielded(again).is_err() {
-                        flight.land();
-                    } else if again.is_some_and(|at| at <= Instant::now()) {
+                    } else if park::park_shielded(Instant::now().checked_add(AGAIN)).is_err() {
+                        return flight.land();
+                    }
+                    if ended.is_some() {
                         flight.cancel();
-                        again = Instant::now().checked_add(AGAIN);
                     }
                 },
             );

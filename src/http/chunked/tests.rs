@@ -2,6 +2,7 @@
 
 use super::super::verdict;
 use super::*;
+use http::StatusCode;
 use quickcheck::quickcheck;
 
 const LIMITS: Limits = Limits { bytes: 60, fields: 3 };

@@ -2,7 +2,7 @@
 
 use super::super::refusal::Refusal;
 use super::host::is_authority;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Which of the fields that say something of the message or the connection there are. Most requests have
 /// few of them, and need not be asked for the others.
@@ -54,10 +54,8 @@ pub(super) fn parse(
     let value = trim(&line[colon + 1..]);
     telling.note(&name, value);
     let value = HeaderValue::from_bytes(value).map_err(|_| VALUE)?;
-    into.try_append(name, value).map(drop).map_err(|_| {
-        let why = "the head has too many fields";
-        Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why)
-    })
+    let full = Refusal::fields_too_large("the head has too many fields");
+    into.try_append(name, value).map(drop).map_err(|_| full)
 }
 
 /// The value without the blanks around it, which are no part of it.

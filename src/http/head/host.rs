@@ -4,20 +4,19 @@ use std::net::Ipv6Addr;
 
 /// Whether `bytes` are a host that is not empty, with a port or without.
 pub(in super::super) fn is_authority(bytes: &[u8]) -> bool {
-    let is_port = |port: &[u8]| port.is_empty() || number(port).is_some();
-    // Most are plain up to the port, and need not be taken apart.
-    let plain = bytes.iter().position(|&b| !is_plain(b)).unwrap_or(bytes.len());
-    match bytes.split_at(plain) {
-        ([], [b':', ..]) => return false,
-        (_, [b':', port @ ..]) => return is_port(port),
-        _ => {}
-    }
-    let (host, port) = split(bytes);
-    port.is_none_or(is_port)
-        && match host {
-            [b'[', address @ .., b']'] => is_ip_literal(address),
-            [] => false,
-            name => is_name(&name[plain.min(name.len())..]),
+    let rest = match bytes {
+        [b'[', rest @ ..] => match rest.iter().position(|&b| b == b']') {
+            Some(end) if is_ip_literal(&rest[..end]) => &rest[end + 1..],
+            _ => return false,
+        },
+        _ => after_name(bytes),
+    };
+    let has_host = rest.len() < bytes.len();
+    has_host
+        && match rest {
+            [] | [b':'] => true,
+            [b':', port @ ..] => number(port).is_some(),
+            _ => false,
         }
 }
 
@@ -67,13 +66,13 @@ fn is_ip_literal(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok())
 }
 
-fn is_name(mut bytes: &[u8]) -> bool {
+/// What follows the name that `bytes` begin with.
+fn after_name(mut bytes: &[u8]) -> &[u8] {
     loop {
         let plain = bytes.iter().position(|&b| !is_plain(b)).unwrap_or(bytes.len());
         bytes = match &bytes[plain..] {
-            [] => return true,
             [b'%', a, b, rest @ ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => rest,
-            _ => return false,
+            rest => return rest,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Search {
             match (self.has_request, line.is_empty()) {
                 (true, true) => return Ok(Some(Line::End(self.start))),
                 (true, false) if self.count == limits.fields => {
-                    return Err(too_large("the head has too many fields"));
+                    return Err(Refusal::fields_too_large("the head has too many fields"));
                 }
                 (true, false) => {
                     self.count += 1;
@@ -85,12 +85,8 @@ impl Search {
             }
         }
         if end >= limits.head {
-            return Err(too_large("the head is too long"));
+            return Err(Refusal::fields_too_large("the head is too long"));
         }
         Ok(self.start..self.start + line.len())
     }
-}
-
-fn too_large(why: &'static str) -> Refusal {
-    Refusal::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, why)
 }

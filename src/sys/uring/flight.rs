@@ -133,7 +133,7 @@ impl Flight<'_> {
         // flies next from this place is behind.
         let order = opcode::AsyncCancel::new(self.tag()).build().user_data(UNHEARD);
         // SAFETY: the order has no pointer in it.
-        while unsafe { self.ring.push(&order) }.is_err() && !self.has_landed() {
+        while !self.has_landed() && unsafe { self.ring.push(&order) }.is_err() {
             // There is no memory at the moment.
             std::thread::sleep(Duration::from_millis(1));
         }
