@@ -189,17 +189,23 @@ impl Server<'_> {
         } else {
             self.world.join(self.number, true, |end| end.is_ok());
         }
-        self.pulse.beat("waits to be cancelled");
-        let error = match self.dice.roll(8) {
-            0 => self.drain(),
-            1 => self.flood(),
-            2 => task::sleep(LONG),
-            3 => task::wait(std::future::pending()),
-            4 => aqueduct::pipe().0.read(&mut [0; 8]).map(drop),
-            5 => self.scope(),
-            6 => self.join(),
-            _ => self.yields(),
-        };
+        let which = self.dice.roll(8) as usize;
+        let waits: [(&str, &dyn Fn() -> io::Result<()>); 8] = [
+            ("reads until it is cancelled", &|| self.drain()),
+            ("writes until it is cancelled", &|| self.flood()),
+            ("sleeps until it is cancelled", &|| task::sleep(LONG)),
+            ("polls until it is cancelled", &|| task::wait(std::future::pending())),
+            ("reads a pipe until it is cancelled", &|| {
+                aqueduct::pipe().0.read(&mut [0; 8]).map(drop)
+            }),
+            ("waits for a scope until it is cancelled", &|| self.scope()),
+            ("joins until it is cancelled", &|| self.join()),
+            ("yields until it is cancelled", &|| self.yields()),
+        ];
+        let (doing, wait) = waits[which];
+        self.pulse.beat(doing);
+        let error = wait();
+        self.pulse.beat("reads, cancelled");
         let errors = [error, self.drain(), task::sleep(Duration::ZERO)];
         for (i, error) in errors.into_iter().enumerate() {
             if !error.as_ref().is_err_and(is_cancelled) {
