@@ -10,7 +10,7 @@ use crate::sys::{Moved, Nowait, Transfer};
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// The registry of the running worker, whose backend carries operations out.
 pub(crate) struct Submitter(Arc<Registry>);
@@ -44,11 +44,11 @@ impl Submitter {
                 &mut |flight| {
                     if ended.is_none() {
                         ended = stay(side, &me, until).err();
-                    } else if park::park_shielded(Instant::now().checked_add(AGAIN)).is_err() {
-                        return flight.land();
-                    }
-                    if ended.is_some() {
-                        flight.cancel();
+                        if ended.is_some() {
+                            flight.cancel();
+                        }
+                    } else if park::park_shielded(None).is_err() {
+                        flight.land();
                     }
                 },
             );
@@ -72,10 +72,6 @@ impl Submitter {
         }
     }
 }
-
-/// An order to give up finds nothing where the system is just taking the operation up once more, and so it is
-/// given again after a while.
-const AGAIN: Duration = Duration::from_millis(10);
 
 /// Nothing came of it.
 const GIVEN_UP: [i32; 3] = [libc::EAGAIN, libc::ECANCELED, libc::EINTR];
