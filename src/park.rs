@@ -109,7 +109,7 @@ pub(crate) fn park_shielded(deadline: Option<Instant>) -> io::Result<()> {
     }
 }
 
-/// Whether the running flow of control may stop, and others run.
+/// Whether the running flow of control may stop, and others run: it was not cancelled.
 pub(crate) fn may_stop() -> bool {
     hook().is_none_or(|hook| hook.may_stop())
 }

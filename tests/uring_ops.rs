@@ -612,3 +612,28 @@ fn one_life(runtime: &Runtime, (near, far): Pair, dice: &mut Dice) {
     assert_eq!(got, sent, "more came than was written");
     assert_eq!(rustix::io::read(near.as_fd(), &mut buf), Err(rustix::io::Errno::AGAIN));
 }
+
+#[test]
+fn a_cancel_is_heard_by_who_never_has_to_wait_for_long() {
+    within("a cancel", || {
+        let runtime = runtime(1);
+        let (near, far) = pairs()[0].1();
+        // It reads whatever has come whenever it is its turn.
+        let reads = runtime.spawn(move || {
+            let mut buf = vec![0; 1 << 20];
+            while { &far }.read(&mut buf)? > 0 {}
+            io::Result::Ok(())
+        });
+        let writes = runtime.spawn(move || {
+            loop {
+                if let Err(error) = { &near }.write_all(&[7; 12 << 10]) {
+                    return error;
+                }
+            }
+        });
+        thread::sleep(Duration::from_millis(20));
+        writes.cancel();
+        assert!(is_cancelled(&writes.join().unwrap()));
+        reads.join().unwrap().unwrap();
+    });
+}

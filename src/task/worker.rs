@@ -544,7 +544,7 @@ impl Hook for Worker {
     }
 
     fn may_stop(&self) -> bool {
-        !self.stands()
+        !self.stands() && !self.running(Core::is_cancelled).unwrap_or(false)
     }
 
     fn park_on(&self, watches: &mut [Watch<'_>], deadline: Option<Instant>) -> io::Result<()> {
